@@ -1,0 +1,124 @@
+"""The one preparation of images: what validation runs, and what an export traces."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from kerakit.data.decode import decode
+
+FITS = ("stretch", "letterbox", "crop")
+# ITU-R BT.601; they sum to 1, so that white stays white.
+_LUMA = (0.299, 0.587, 0.114)
+# Near the mean of photographs, so that the bars are near 0 once the model has normalised.
+LETTERBOX_FILL = 114
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Preparation:
+    """From the bytes of any image to the one size that a model takes.
+
+    The image is scaled by (s_y, s_x) about its centre onto the middle of the result: its
+    row i lies at `(i + 0.5) s_y + (height - H s_y) / 2` (edges of pixels, in pixels). With
+    `fit` "stretch", `s = (height / H, width / W)`: the whole image, its aspect changed;
+    "letterbox": both are the smaller of the two: the whole image, the rest grey 114;
+    "crop": both are the larger: the result is full, what juts out is cut evenly.
+    Interpolation is bilinear, with the triangle widened by 1 / s where the image shrinks
+    (no aliasing); values are rounded to the nearest, halves to even.
+
+    Args:
+        height: Rows of the result; positive.
+        width: Columns of the result; positive.
+        channels: 3 (RGB) or 1 (grey, `0.299 R + 0.587 G + 0.114 B`, ITU-R BT.601).
+        fit: "stretch", "letterbox" or "crop".
+
+    Raises:
+        ValueError: If an argument is none of these.
+
+    Example:
+
+    >>> preparation = Preparation(height=32, width=32, fit="letterbox")
+    >>> preparation(tf.io.encode_jpeg(tf.zeros((10, 20, 3), tf.uint8))).shape
+    TensorShape([32, 32, 3])
+    """
+
+    height: int
+    width: int
+    channels: int = 3
+    fit: str = "stretch"
+
+    def __post_init__(self):
+        for side in ("height", "width"):
+            value = getattr(self, side)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"`{side}` must be a positive integer, got {value!r}.")
+        if self.channels not in (1, 3):
+            raise ValueError(f"`channels` must be 1 or 3, got {self.channels!r}.")
+        if self.fit not in FITS:
+            raise ValueError(f"`fit` must be one of {', '.join(FITS)}, got {self.fit!r}.")
+
+    def __call__(self, encoded):
+        """Bytes (a scalar string) to uint8 (height, width, channels)."""
+        return self.resize(decode(encoded))
+
+    def batch(self, encoded):
+        """Strings (B,) to uint8 (B, height, width, channels); an error names the position."""
+
+        def prepared(numbered):
+            position, one = numbered
+            name = tf.strings.join(
+                ["Image ", tf.strings.as_string(position), " of the batch (counted from 0)"]
+            )
+            return self.resize(decode(one, name=name))
+
+        return tf.map_fn(
+            prepared,
+            (tf.range(tf.size(encoded)), encoded),
+            fn_output_signature=tf.TensorSpec((self.height, self.width, self.channels), tf.uint8),
+        )
+
+    def geometry(self, size):
+        """Scale and shift from pixels of the image to pixels of the result.
+
+        Args:
+            size: (2,) integer tensor, the image's height and width.
+
+        Returns:
+            Two float32 (2,) tensors, both (vertical, horizontal): a point at p pixels from the
+            image's top left corner comes to `p * scale + shift`.
+        """
+        size = tf.cast(size, tf.float32)
+        target = tf.constant((self.height, self.width), tf.float32)
+        scale = target / size
+        if self.fit == "stretch":
+            return scale, tf.zeros(2)
+        choose = tf.reduce_min if self.fit == "letterbox" else tf.reduce_max
+        scale = tf.repeat(choose(scale), 2)
+        return scale, (target - size * scale) / 2.0
+
+    def resize(self, image):
+        """uint8 (H, W, 3) of any size to uint8 (height, width, channels)."""
+        pixels = tf.cast(image, tf.float32)
+        if self.channels == 1:
+            pixels = tf.tensordot(pixels, tf.constant(_LUMA), axes=1)[..., None]
+        scale, shift = self.geometry(tf.shape(image)[:2])
+        # The op leaves 0 outside the image: with the fill as zero, the bars need no mask.
+        fill = LETTERBOX_FILL if self.fit == "letterbox" else 0
+        pixels = tf.raw_ops.ScaleAndTranslate(
+            images=pixels[None] - fill,
+            size=(self.height, self.width),
+            scale=scale,
+            translation=shift,
+            kernel_type="triangle",
+            antialias=True,
+        )[0]
+        pixels = tf.round(tf.clip_by_value(pixels + fill, 0.0, 255.0))
+        return tf.ensure_shape(tf.cast(pixels, tf.uint8), (self.height, self.width, self.channels))
+
+    def to_dict(self):
+        """Settings as a dict of plain values, for `card.json`."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, settings):
+        """The preparation whose `to_dict` gave `settings`."""
+        return cls(**settings)

@@ -1,0 +1,106 @@
+"""`card.json`: what an export is, where it comes from, and how to call it."""
+
+import datetime as dt
+import importlib.metadata
+import json
+import math
+import os
+import platform
+from pathlib import Path
+
+import numpy as np
+
+import kerakit
+from kerakit.errors import InputError
+
+CARD = "card.json"
+# What only the one who trained the model knows.
+GIVEN = ("recipe", "command", "config", "data", "metrics", "licence")
+
+
+def make_card(model, *, task, signatures, classes, preparation, warmup_requests, given):
+    """The card of an export.
+
+    Args:
+        model: The Keras model.
+        task: Name of the task.
+        signatures: Inputs and outputs of each signature.
+        classes: Names of the classes.
+        preparation: The `Preparation`.
+        warmup_requests: How many were written for TensorFlow Serving.
+        given: Dict of values for names in `GIVEN`, or None; what it leaves out is null.
+
+    Returns:
+        A dict that JSON can hold.
+
+    Raises:
+        ValueError: If `given` has another name.
+    """
+    given = given or {}
+    unknown = sorted(set(given) - set(GIVEN))
+    if unknown:
+        raise ValueError(
+            f"`card` may hold {', '.join(GIVEN)}, got {', '.join(map(repr, unknown))} too."
+        )
+    trainable = sum(math.prod(variable.shape) for variable in model.trainable_variables)
+    return {
+        "name": model.name,
+        "task": task,
+        **{name: given.get(name) for name in GIVEN},
+        "classes": list(classes),
+        "preparation": preparation.to_dict(),
+        "signatures": signatures,
+        "cost": {"parameters": model.count_params(), "trainable_parameters": trainable},
+        "warmup_requests": warmup_requests,
+        "versions": {
+            "python": platform.python_version(),
+            "kerakit": kerakit.__version__,
+            **{name: importlib.metadata.version(name) for name in ("keras", "tensorflow", "numpy")},
+        },
+        "date": now(),
+        "verification": None,
+    }
+
+
+def now():
+    """The time in UTC, to the second."""
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+
+
+def write_card(folder, card):
+    """Writes a card, replacing one that is there in one step."""
+    text = json.dumps(_plain(card), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    temporary = Path(folder) / f".{CARD}"
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, Path(folder) / CARD)
+
+
+def read_card(folder):
+    """The card of a SavedModel's folder.
+
+    Raises:
+        InputError: If there is none that can be read.
+    """
+    path = Path(folder) / CARD
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(
+            f"{folder} has no {CARD}, so it was not written by kerakit.export.save; "
+            "only such a SavedModel can be read here."
+        ) from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path} cannot be read ({error}); export the model again.") from error
+
+
+def _plain(value):
+    """As JSON can hold it: numbers of NumPy as Python's, paths as text, no infinity or NaN."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, Path):
+        return value.as_posix()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

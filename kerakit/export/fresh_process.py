@@ -1,0 +1,60 @@
+"""Answers with a SavedModel as a server does: in a new process, with TensorFlow alone.
+
+    python -I fresh_process.py SAVEDMODEL FOLDER
+
+A script, never imported, so that nothing of kerakit is there that the export could lean on.
+FOLDER/asked.json holds `checks`, a dict from names to lists of encoded images (base64), and
+`refused`, a dict from names to one such image; FOLDER/pixels.npz holds the prepared pixels of
+each check. Written are FOLDER/answers.npz, an array for each check, signature and output, and
+FOLDER/refusals.json, the error for each image that is to be refused, null where there was none.
+"""
+
+import base64
+import json
+import sys
+from pathlib import Path
+
+
+def main(savedmodel, folder):
+    # None makes an import fail, also where the package is installed.
+    sys.modules["kerakit"] = sys.modules["keras"] = None
+
+    import numpy as np
+    import tensorflow as tf
+
+    signatures = tf.saved_model.load(str(savedmodel)).signatures
+    answers = {}
+
+    def answer(check, signature, **inputs):
+        for output, value in signatures[signature](**inputs).items():
+            value = value.numpy()
+            # Objects would need pickle; text does not.
+            answers[f"{check}/{signature}/{output}"] = (
+                np.char.decode(value.astype(bytes), "utf-8") if value.dtype == object else value
+            )
+
+    asked = json.loads((folder / "asked.json").read_text())
+    pixels = np.load(folder / "pixels.npz")
+
+    def answer_bytes(check):
+        encoded = [base64.b64decode(image) for image in asked["checks"][check]]
+        answer(check, "serving_default", image_bytes=tf.constant(encoded, tf.string))
+
+    refusals = {}
+    for name, image in asked["refused"].items():
+        try:
+            signatures["serving_default"](image_bytes=tf.constant([base64.b64decode(image)]))
+            refusals[name] = None
+        except tf.errors.InvalidArgumentError as error:
+            refusals[name] = str(error)
+    # After the refusals, so that the answers also show that the process outlived them.
+    for check in asked["checks"]:
+        answer_bytes(check)
+        answer(check, "tensors", images=tf.constant(pixels[check]))
+
+    np.savez(folder / "answers.npz", **answers)
+    (folder / "refusals.json").write_text(json.dumps(refusals))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

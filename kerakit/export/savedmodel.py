@@ -1,0 +1,194 @@
+"""A trained model to a SavedModel that takes the bytes of images."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerakit.errors import InputError
+from kerakit.export.answers import TASKS
+from kerakit.export.card import make_card, write_card
+from kerakit.export.folder import versions, written_whole
+from kerakit.export.warmup import write_warmup
+
+ENCODED = "image_bytes"
+PIXELS = "images"
+
+
+def save(
+    model,
+    directory,
+    *,
+    preparation,
+    classes,
+    task="classification",
+    version=None,
+    card=None,
+):
+    """Writes `<directory>/<version>/`, a SavedModel that answers as the model does.
+
+    It needs nothing but TensorFlow (or TensorFlow Serving) to run. Two signatures give the
+    same named outputs: `serving_default` takes `image_bytes`, a batch of encoded images, and
+    prepares them as validation did; `tensors` takes `images`, a batch of prepared pixels.
+    `assets/classes.txt` holds the classes, `card.json` all that is known of the export. The
+    folder appears in one step when all is written; a failure leaves nothing.
+
+    Args:
+        model: Keras model on the TensorFlow backend, from pixels 0..255 (B, H, W, C) to the
+            task's raw outputs; for classification logits (B, K).
+        directory: Folder of the versions; made if need be.
+        preparation: The `kerakit.data.Preparation` of the model's validation images.
+        classes: K names of classes, in the order of the outputs.
+        task: "classification".
+        version: A whole number from 1; None takes the next.
+        card: Dict for the card, any of "recipe", "command", "config", "data", "metrics" and
+            "licence"; not a number and infinity become null.
+
+    Returns:
+        Path of the version's folder.
+
+    Raises:
+        InputError: If the folder cannot be written, the version exists, class names repeat or
+            Keras runs on another backend.
+        ValueError: If the model, its preparation and its classes do not fit each other.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise InputError(
+            f"A SavedModel is written from the TensorFlow backend, and Keras runs on "
+            f"{keras.backend.backend()}; save the model with model.save('model.keras'), then "
+            "load and export it in a process started with KERAS_BACKEND=tensorflow."
+        )
+    if task not in TASKS:
+        raise ValueError(f"`task` must be one of {', '.join(TASKS)}, got {task!r}.")
+    classes = _checked_classes(classes)
+    _check_fit(model, preparation, classes)
+    directory = Path(directory)
+    if version is None:
+        version = max(versions(directory), default=0) + 1
+    if not isinstance(version, int) or version < 1:
+        raise ValueError(f"`version` must be a whole number from 1, got {version!r}.")
+
+    with written_whole(directory / str(version)) as folder:
+        try:
+            _write_signatures(model, folder, preparation, classes, TASKS[task])
+            written = write_warmup(folder, _example(preparation), model_name=model.name)
+        except tf.errors.OpError as error:
+            # How TensorFlow reports a full disk: "<operation> <path>; <reason> [<operation>]".
+            raise OSError(error.message.rpartition("; ")[2].partition(" [Op:")[0]) from error
+        content = make_card(
+            model,
+            task=task,
+            signatures=_describe(preparation, TASKS[task], len(classes)),
+            classes=classes,
+            preparation=preparation,
+            warmup_requests=written,
+            given=card,
+        )
+        write_card(folder, content)
+    return directory / str(version)
+
+
+def _write_signatures(model, folder, preparation, classes, task):
+    names = tf.constant(classes)
+
+    def class_names(class_id):
+        return tf.gather(names, class_id)
+
+    def answer_pixels(images):
+        images = _not_empty(images, PIXELS)
+        outputs = model(tf.cast(images, tf.float32), training=False)
+        return task.answer(outputs, class_names)
+
+    def answer_bytes(image_bytes):
+        return answer_pixels(preparation.batch(_not_empty(image_bytes, ENCODED)))
+
+    size = (preparation.height, preparation.width, preparation.channels)
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint(
+        "serving_default", answer_bytes, [tf.TensorSpec((None,), tf.string, name=ENCODED)]
+    )
+    archive.add_endpoint(
+        "tensors", answer_pixels, [tf.TensorSpec((None, *size), tf.uint8, name=PIXELS)]
+    )
+    archive.write_out(str(folder), verbose=False)
+    # For people and clients. The graph holds its own copy: a table that reads a file keeps
+    # the path that the file had on this machine.
+    listing = folder / "assets" / "classes.txt"
+    listing.parent.mkdir(exist_ok=True)
+    listing.write_text("".join(f"{name}\n" for name in classes), encoding="utf-8")
+
+
+def _not_empty(batch, name):
+    # TensorFlow's convolution on CPU gives back an empty input unchanged, in its old shape,
+    # so that the model fails further on with a riddle.
+    some = tf.debugging.Assert(
+        tf.shape(batch)[0] > 0, [f"`{name}` must hold at least one image, got none."]
+    )
+    with tf.control_dependencies([some]):
+        return tf.identity(batch)
+
+
+def _example(preparation):
+    """One small request a signature."""
+    size = (preparation.height, preparation.width, preparation.channels)
+    grey = np.full((8, 8, 3), 127, np.uint8)
+    return {
+        "serving_default": {ENCODED: [tf.io.encode_jpeg(grey).numpy()]},
+        "tensors": {PIXELS: np.full((1, *size), 127, np.uint8)},
+    }
+
+
+def _describe(preparation, task, num_classes):
+    size = [preparation.height, preparation.width, preparation.channels]
+    sizes = {"B": None, "K": num_classes}  # null: of any size
+    outputs = {
+        output.name: {
+            "dtype": output.dtype,
+            "shape": [sizes.get(side, side) for side in output.shape],
+            "unit": output.unit,
+        }
+        for output in task.outputs
+    }
+    encoded = {"dtype": "string", "shape": [None], "unit": "a JPEG, PNG, GIF or BMP file each"}
+    pixels = {"dtype": "uint8", "shape": [None, *size], "unit": "prepared pixels, 0 to 255"}
+    return {
+        "serving_default": {"inputs": {ENCODED: encoded}, "outputs": outputs},
+        "tensors": {"inputs": {PIXELS: pixels}, "outputs": outputs},
+    }
+
+
+def _checked_classes(classes):
+    classes = [str(name) for name in classes]
+    for name in classes:
+        if not name.strip() or name != name.strip() or len(name.splitlines()) != 1:
+            raise InputError(
+                f"A class is called {name!r}; a name is one line of text, not blank, with no "
+                "space before or after it."
+            )
+    repeated = sorted({name for name in classes if classes.count(name) > 1})
+    if repeated:
+        raise InputError(f"Two classes are both called {repeated[0]!r}; each needs its own name.")
+    return classes
+
+
+def _check_fit(model, preparation, classes):
+    prepared = (preparation.height, preparation.width, preparation.channels)
+    taken = tuple(model.input_shape[1:])
+    if len(taken) != 3 or any(a not in (None, b) for a, b in zip(taken, prepared, strict=True)):
+        raise ValueError(f"`preparation` gives images {prepared}, and the model takes {taken}.")
+    if model.output_shape[1:] != (len(classes),):
+        raise ValueError(
+            f"`classes` has {len(classes)} names, and the model's outputs are "
+            f"{model.output_shape[1:]} an image; one number a class is needed."
+        )
+    activation = getattr(model.layers[-1], "activation", None)
+    if isinstance(model.layers[-1], keras.layers.Softmax) or activation in (
+        keras.activations.softmax,
+        keras.activations.sigmoid,
+    ):
+        raise ValueError(
+            f"`model` must end in logits, and its last layer {model.layers[-1].name!r} applies "
+            "an activation; the export adds the softmax."
+        )

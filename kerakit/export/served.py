@@ -1,0 +1,74 @@
+"""A SavedModel, loaded to answer."""
+
+from pathlib import Path
+
+import tensorflow as tf
+
+from kerakit.errors import InputError
+from kerakit.export.card import read_card
+from kerakit.export.folder import version_folder
+from kerakit.export.refusal import reason
+
+
+class Served:
+    """Answers the bytes of images with an export, by TensorFlow alone.
+
+    Keras builds nothing here: what answers is the graph in the SavedModel.
+
+    Args:
+        directory: A version's folder, or the folder of versions, of which the newest is taken.
+
+    Attributes:
+        folder: `pathlib.Path` of the version's folder.
+        card: Content of its `card.json`.
+        classes: Names of the classes.
+
+    Raises:
+        InputError: If there is no SavedModel of kerakit's, or a damaged one.
+    """
+
+    def __init__(self, directory):
+        self.folder = version_folder(Path(directory))
+        self.card = read_card(self.folder)
+        self.classes = tuple(self.card["classes"])
+        try:
+            self._loaded = tf.saved_model.load(str(self.folder))
+        except (OSError, tf.errors.OpError) as error:
+            raise InputError(
+                f"{self.folder} is a damaged SavedModel ({str(error).splitlines()[0]}); "
+                "export the model again."
+            ) from error
+        self._answer = self._loaded.signatures["serving_default"]
+
+    def answer(self, encoded, *, batch_size=32):
+        """Answers each image, whatever the others are.
+
+        Args:
+            encoded: Iterable of files' contents (bytes); read a batch at a time.
+            batch_size: Images that are computed at once, at least 1.
+
+        Yields:
+            For each image, in order, a dict of NumPy values by the outputs' names, or the
+            `InputError` that says why it cannot be read, a phrase to put after its name.
+        """
+        if batch_size < 1:
+            raise ValueError(f"`batch_size` must be at least 1, got {batch_size}.")
+        batch = []
+        for image in encoded:
+            batch.append(image)
+            if len(batch) == batch_size:
+                yield from self._answer_batch(batch)
+                batch = []
+        if batch:
+            yield from self._answer_batch(batch)
+
+    def _answer_batch(self, batch):
+        try:
+            outputs = self._answer(image_bytes=tf.constant(batch, tf.string))
+        except tf.errors.InvalidArgumentError as error:
+            if len(batch) == 1:
+                return [InputError(reason(str(error)))]
+            # TensorFlow fails the whole batch, often without naming the image: ask for each.
+            return [answer for image in batch for answer in self._answer_batch([image])]
+        values = {name: value.numpy() for name, value in outputs.items()}
+        return [{name: value[i] for name, value in values.items()} for i in range(len(batch))]

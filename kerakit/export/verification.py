@@ -1,0 +1,219 @@
+"""Does an export answer as the model that it came from?"""
+
+import base64
+import dataclasses
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from kerakit.data import Preparation
+from kerakit.export.answers import TASKS
+from kerakit.export.card import now, read_card, write_card
+from kerakit.export.folder import version_folder
+from kerakit.export.refusal import reason
+
+TOLERANCE = 1e-5
+BATCHES = (1, 3, 17)
+_SIGNATURES = ("serving_default", "tensors")
+_SCRIPT = Path(__file__).with_name("fresh_process.py")
+
+
+class VerificationError(RuntimeError):
+    """An export does not answer as its model does; the message names the worst of it."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Verification:
+    """What a verification found.
+
+    Attributes:
+        passed: Whether everything agreed.
+        finding: One sentence: the worst difference, or what went wrong.
+        tolerance: Largest difference allowed.
+        worst: Largest difference found.
+        differences: For each "check / signature" the largest difference of each output.
+        refusals: For each kind of broken file, the error it was answered with.
+        seconds: Time it took, the fresh process included.
+        date: When, in UTC.
+    """
+
+    passed: bool
+    finding: str
+    tolerance: float
+    worst: float
+    differences: dict
+    refusals: dict
+    seconds: float
+    date: str
+
+
+def verify(directory, model, *, images=None):
+    """Compares a SavedModel, in a fresh process, with the model that it came from.
+
+    The process imports TensorFlow and NumPy; imports of kerakit and of Keras fail in it. It
+    answers batches of 1, 3 and 17 encoded images (JPEG and PNG, grey and colour, with and
+    without alpha, odd sizes), an image of 1 x 1 pixel, an all-black one and the `images`
+    given, each through both signatures. Expected is what `model.predict` gives for the same
+    images when prepared here, all in one go: an answer may not hang on its batch. An empty
+    file, a text and a JPEG cut in half must be refused before all that. The result is written
+    into `card.json`.
+
+    Args:
+        directory: A version's folder, or the folder of versions, of which the newest is taken.
+        model: The Keras model that was exported.
+        images: Encoded images (bytes) to check besides, such as some of the validation set.
+
+    Returns:
+        A `Verification`.
+
+    Raises:
+        VerificationError: If an answer differs by more than 1e-5 (logits: relative to the
+            largest), or a broken file is not refused with a clear error.
+        InputError: If the directory holds no export of kerakit's.
+    """
+    start = time.monotonic()
+    folder = version_folder(directory)
+    card = read_card(folder)
+    preparation = Preparation.from_dict(card["preparation"])
+    checks = _checks(list(images or ()))
+    pixels = {
+        check: preparation.batch(tf.constant(encoded)).numpy() for check, encoded in checks.items()
+    }
+    expected = _expected(model, pixels, card)
+    try:
+        served, refusals = _ask_fresh_process(folder, checks, pixels)
+    except _ProcessFailed as failure:
+        differences, refusals = {}, {}
+        worst, finding = float("inf"), f"it cannot be run by TensorFlow alone: {failure}"
+    else:
+        differences = {
+            f"{check} / {signature}": TASKS[card["task"]].differences(
+                expected[check], served[check][signature]
+            )
+            for check in checks
+            for signature in _SIGNATURES
+        }
+        worst, finding = _judge(differences, refusals)
+    result = Verification(
+        passed=worst <= TOLERANCE,
+        finding=finding,
+        tolerance=TOLERANCE,
+        worst=worst,
+        differences=differences,
+        refusals=refusals,
+        seconds=round(time.monotonic() - start, 2),
+        date=now(),
+    )
+    card["verification"] = dataclasses.asdict(result)
+    write_card(folder, card)
+    if not result.passed:
+        raise VerificationError(f"{folder} does not answer as its model: {finding.rstrip('.')}.")
+    return result
+
+
+def _checks(given):
+    """Encoded images for each check, by its name."""
+    draw = np.random.default_rng(0)
+
+    def image(height, width, channels):
+        return draw.integers(0, 256, (height, width, channels), dtype=np.uint8)
+
+    def encode(index, height, width):
+        if index % 2:
+            return tf.io.encode_png(image(height, width, (3, 1, 4)[index // 2 % 3])).numpy()
+        return tf.io.encode_jpeg(image(height, width, (3, 1)[index // 2 % 2])).numpy()
+
+    many = [encode(i, *draw.integers(3, 97, 2)) for i in range(max(BATCHES))]
+    checks = {f"{size} image{'s' if size > 1 else ''}": many[:size] for size in BATCHES}
+    checks["1 x 1 image"] = [tf.io.encode_png(image(1, 1, 3)).numpy()]
+    checks["black image"] = [tf.io.encode_jpeg(np.zeros((33, 21, 3), np.uint8)).numpy()]
+    for first in range(0, len(given), max(BATCHES)):
+        checks[f"given images from {first}"] = given[first : first + max(BATCHES)]
+    return checks
+
+
+def _broken():
+    jpeg = tf.io.encode_jpeg(np.zeros((32, 32, 3), np.uint8)).numpy()
+    return {"empty file": b"", "text": b"This is no image.", "half a JPEG": jpeg[: len(jpeg) // 2]}
+
+
+def _expected(model, pixels, card):
+    """The model's own answers, by check."""
+    everything = np.concatenate(list(pixels.values())).astype(np.float32)
+    names = tf.constant(card["classes"])
+    outputs = model.predict(everything, batch_size=len(everything), verbose=0)
+    answers = TASKS[card["task"]].answer(outputs, lambda ids: tf.gather(names, ids))
+    answers = {name: _as_text(value.numpy()) for name, value in answers.items()}
+    ends = np.cumsum([len(part) for part in pixels.values()])[:-1]
+    parts = {name: np.split(value, ends) for name, value in answers.items()}
+    return {
+        check: {name: part[position] for name, part in parts.items()}
+        for position, check in enumerate(pixels)
+    }
+
+
+def _as_text(value):
+    return np.char.decode(value.astype(bytes), "utf-8") if value.dtype == object else value
+
+
+class _ProcessFailed(Exception):
+    """The fresh process ended with an error; the message says which."""
+
+
+def _ask_fresh_process(savedmodel, checks, pixels):
+    """Answers by check, signature and output, and the errors for broken images."""
+    asked = {
+        "checks": {check: [_base64(image) for image in images] for check, images in checks.items()},
+        "refused": {name: _base64(image) for name, image in _broken().items()},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        (folder / "asked.json").write_text(json.dumps(asked))
+        np.savez(folder / "pixels.npz", **pixels)
+        process = subprocess.run(
+            # -I: neither this folder nor PYTHONPATH leads to kerakit.
+            [sys.executable, "-I", _SCRIPT, savedmodel.resolve(), folder],
+            cwd=folder,
+            # Where there is a GPU, its memory is already this process's.
+            env={**os.environ, "TF_FORCE_GPU_ALLOW_GROWTH": "true"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if process.returncode:
+            # The exception's own line: what follows it, if anything, is advice.
+            told = re.findall(r"^[\w.]+Error: .+$", process.stderr, re.MULTILINE)
+            raise _ProcessFailed(told[-1] if told else f"exit code {process.returncode}")
+        with np.load(folder / "answers.npz") as file:
+            answers = dict(file)
+        refusals = json.loads((folder / "refusals.json").read_text())
+    served = {check: {signature: {} for signature in _SIGNATURES} for check in checks}
+    for key, value in answers.items():
+        check, signature, output = key.split("/")
+        served[check][signature][output] = value
+    return served, {name: message and reason(message) for name, message in refusals.items()}
+
+
+def _base64(data):
+    return base64.b64encode(data).decode("ascii")
+
+
+def _judge(differences, refusals):
+    """The worst difference, and a sentence about it."""
+    for name, message in refusals.items():
+        if message is None:
+            return float("inf"), f"it took {name} for an image instead of refusing it"
+    worst, where, output = max(
+        (value, where, output)
+        for where, values in differences.items()
+        for output, value in values.items()
+    )
+    return worst, f"the largest difference is {worst:.2g}, in {output} of {where}"

@@ -1,0 +1,10 @@
+"""Losses whose formula Keras does not have.
+
+Softmax and binary cross-entropy are Keras's: `keras.losses.SparseCategoricalCrossentropy`,
+`CategoricalCrossentropy` and `BinaryCrossentropy`, with `from_logits=True` on logits.
+"""
+
+from kerakit.losses.multiclass_hinge import MulticlassHinge
+from kerakit.losses.summed_error import SummedAbsoluteError, SummedSquaredError
+
+__all__ = ["MulticlassHinge", "SummedAbsoluteError", "SummedSquaredError"]

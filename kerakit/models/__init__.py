@@ -1,0 +1,5 @@
+"""Model builders, a folder a task."""
+
+from kerakit.models import classification
+
+__all__ = ["classification"]

@@ -1,0 +1,48 @@
+"""The first layer of every model: raw pixels 0..255 to normalised values."""
+
+import keras
+
+from kerakit.layers.scale_by_max import ScaleByMax
+
+# Mean and deviation of a channel (red, green, blue) for pixels scaled to 0..1.
+# imagenet: torchvision's classification presets; kinetics: its video presets.
+STATISTICS = {
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "kinetics": ((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)),
+}
+CHOICES = (*STATISTICS, "image_max", None)
+
+
+def normalize(images, normalization):
+    """Adds the normalising layer that `normalization` names.
+
+    Args:
+        images: Symbolic (B, H, W, C) pixels, 0..255.
+        normalization: `"imagenet"` or `"kinetics"`: `(x / 255 - mean) / deviation`
+            with that set's published figures, three channels;
+            `"image_max"`: each image over its own largest value, any channels;
+            `None`: pixels go on as they are.
+
+    Returns:
+        Symbolic tensor of the same shape.
+
+    Raises:
+        ValueError: For another name, or where the channels do not fit.
+    """
+    if normalization not in CHOICES:
+        raise ValueError(f"`normalization` must be one of {CHOICES}, got {normalization!r}.")
+    if normalization is None:
+        return images
+    if normalization == "image_max":
+        return ScaleByMax(name="normalization")(images)
+    mean, deviation = STATISTICS[normalization]
+    if images.shape[-1] != len(mean):
+        raise ValueError(
+            f'`normalization="{normalization}"` needs 3 channels, got {images.shape[-1]}; '
+            'use "image_max" or None.'
+        )
+    return keras.layers.Rescaling(
+        scale=[1.0 / (255.0 * d) for d in deviation],
+        offset=[-m / d for m, d in zip(mean, deviation, strict=True)],
+        name="normalization",
+    )(images)

@@ -1,0 +1,7 @@
+"""Learning rates over time: the sheet's decays, warm-up and joining, in steps or epochs."""
+
+from kerakit.schedules.decay import ExponentialDecay, InverseTimeDecay, StepDecay
+from kerakit.schedules.join import Join
+from kerakit.schedules.warmup import Warmup
+
+__all__ = ["ExponentialDecay", "InverseTimeDecay", "Join", "StepDecay", "Warmup"]

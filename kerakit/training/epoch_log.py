@@ -1,0 +1,53 @@
+"""The figures of every epoch, in a CSV file that a resumed run carries on."""
+
+import csv
+import os
+import pathlib
+import time
+
+import keras
+
+
+class EpochLog(keras.callbacks.Callback):
+    """Writes one CSV row an epoch: epoch, learning rate, every figure, seconds.
+
+    `keras.callbacks.CSVLogger` repeats the rows of an epoch that was logged but not
+    yet saved when a run was killed. Here the rows are state: the file is written anew
+    from them, whole, after each epoch.
+
+    Args:
+        path: File to write, `.csv`.
+
+    Attributes:
+        rows: List of dicts, one an epoch.
+    """
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = pathlib.Path(path)
+        self.rows = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._start = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        row = {"epoch": epoch + 1, "learning_rate": float(self.model.optimizer.learning_rate)}
+        row |= {key: float(value) for key, value in (logs or {}).items()}
+        row["seconds"] = round(time.perf_counter() - self._start, 3)
+        self.rows.append(row)
+        self._write()
+
+    def get_state(self):
+        return {"rows": self.rows}
+
+    def set_state(self, state):
+        self.rows = list(state["rows"])
+
+    def _write(self):
+        columns = list(dict.fromkeys(key for row in self.rows for key in row))
+        temporary = self.path.with_name(f".{os.getpid()}-{self.path.name}")
+        with open(temporary, "w", newline="") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows(self.rows)
+        os.replace(temporary, self.path)

@@ -1,0 +1,1 @@
+"""One readable script a task."""

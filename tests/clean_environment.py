@@ -1,0 +1,56 @@
+"""Checks of a fresh environment that holds the wheel and nothing optional.
+
+Run by `make test-wheel`: `python -I clean_environment.py`.
+"""
+
+import importlib.util
+import pathlib
+import statistics
+import subprocess
+import sys
+import tomllib
+
+PYPROJECT = pathlib.Path(__file__).parents[1] / "pyproject.toml"
+LIMIT = 0.5  # seconds that `import kerakit` may add to `import keras`
+# An entry into each extra from the package itself.
+USES = {
+    "plot": "from kerakit.metrics import ConfusionMatrix; ConfusionMatrix(2).plot()",
+    "tfds": "import kerakit; kerakit.data.load('tfds:mnist')",
+    "recipes": "from recipes.classify import main; main()",
+    "serve": "from kerakit.extras import need; need('tensorflow_serving.apis', extra='serve')",
+}
+TOOLS = {"test", "bench", "dev"}  # for work on kerakit itself
+
+
+def extras():
+    """Names of the extras in pyproject.toml."""
+    return set(tomllib.loads(PYPROJECT.read_text())["project"]["optional-dependencies"])
+
+
+def python(code):
+    return subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=False
+    )
+
+
+def main():
+    assert importlib.util.find_spec("matplotlib") is None, "this environment has optional packages"
+    assert extras() == set(USES) | TOOLS
+
+    for extra, code in USES.items():
+        result = python(code)
+        message = f"pip install kerakit[{extra}]"
+        assert result.returncode and message in result.stderr, f"{extra}: {result.stderr[-300:]}"
+        print(f"without {extra}: {result.stderr.strip().splitlines()[-1]}")
+
+    timing = (
+        "import time, keras; start = time.perf_counter(); import kerakit; "
+        "print(time.perf_counter() - start)"
+    )
+    seconds = statistics.median(float(python(timing).stdout) for _ in range(5))
+    print(f"import kerakit adds {seconds:.3f} s to import keras (median of 5)")
+    assert seconds <= LIMIT
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""One public part, how to make it and what to call it with."""
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+BASES = {
+    "layer": keras.layers.Layer,
+    "loss": keras.losses.Loss,
+    "metric": keras.metrics.Metric,
+    "optimizer": keras.optimizers.Optimizer,
+    "schedule": keras.optimizers.schedules.LearningRateSchedule,
+    "callback": keras.callbacks.Callback,
+    "initializer": keras.initializers.Initializer,
+    "regularizer": keras.regularizers.Regularizer,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A part under its conformance tests.
+
+    Attributes:
+        part: Class or function.
+        config: Keyword arguments, other than the defaults where there are any.
+        inputs: NumPy arguments of one call, batch first.
+        differentiable: Whether the gradient check applies.
+    """
+
+    part: Callable[..., Any]
+    config: dict[str, Any] = dataclasses.field(default_factory=dict)
+    inputs: tuple[Any, ...] = ()
+    differentiable: bool = True
+
+    @property
+    def kind(self):
+        if not inspect.isclass(self.part):
+            return "model" if self.part.__module__.startswith("kerakit.models.") else "function"
+        return next(kind for kind, base in BASES.items() if issubclass(self.part, base))
+
+    def make(self, **more):
+        return self.part(**{**self.config, **more})
+
+    def __str__(self):
+        options = "-".join(str(v) for v in self.config.values() if isinstance(v, str | int | float))
+        return f"{self.part.__name__}-{options}" if options else self.part.__name__
+
+
+def numpy(x):
+    """Any backend's tensor, or a structure of them, in NumPy."""
+    return keras.tree.map_structure(
+        lambda t: np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(t, "float32"))), x
+    )
+
+
+def assert_close(one, other, *, rtol=1e-5, atol=1e-6):
+    one, other = keras.tree.flatten(numpy(one)), keras.tree.flatten(numpy(other))
+    assert len(one) == len(other)
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=atol)
+
+
+def compiled(function):
+    """The function under XLA."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function, jit_compile=True)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    return function  # torch has no XLA on this machine kind
+
+
+def small_model(inputs, *, outputs=3):
+    """A model of a few weights over the first input, for parts that live inside `fit`."""
+    return keras.Sequential(
+        [
+            keras.Input(inputs.shape[1:]),
+            keras.layers.Dense(4, activation="tanh"),
+            keras.layers.Dense(outputs),
+        ]
+    )

@@ -1,0 +1,68 @@
+"""Every public part has a case, an example that runs and the words a reader needs."""
+
+import inspect
+
+import keras
+import pytest
+
+import kerakit
+from tests.conformance.case import BASES
+from tests.conformance.cases import CASES
+
+PACKAGES = (
+    "activations", "callbacks", "initializers", "layers", "losses", "metrics", "ops", "optimizers",
+    "regularizers", "schedules",
+)  # fmt: skip
+MODEL_PACKAGES = ("classification",)
+# Public, and no part of a model or its training: tables, reports and what they consist of.
+NOT_PARTS = {"TABLE", "Activation", "advice", "Penalty", "PenaltyReport", "report"}
+
+
+def public():
+    modules = [getattr(kerakit, name) for name in PACKAGES]
+    modules += [getattr(kerakit.models, name) for name in MODEL_PACKAGES]
+    for module in modules:
+        for name in module.__all__:
+            if name not in NOT_PARTS:
+                yield getattr(module, name)
+
+
+PARTS = list(public())
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.__name__)
+def test_has_a_case(part):
+    assert any(case.part is part for case in CASES), (
+        f"{part.__module__}.{part.__name__} is public and has no line in tests/conformance/cases.py"
+    )
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.__name__)
+def test_is_registered_under_the_package(part):
+    if inspect.isclass(part) and issubclass(part, tuple(BASES.values())):
+        if issubclass(part, keras.callbacks.Callback):
+            return  # Keras does not save callbacks
+        assert keras.saving.get_registered_name(part) == f"kerakit>{part.__name__}"
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.__name__)
+def test_takes_at_most_two_positional_arguments(part):
+    target = part.__init__ if inspect.isclass(part) else part
+    kinds = [p.kind for name, p in inspect.signature(target).parameters.items() if name != "self"]
+    assert kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD) <= 2
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.__name__)
+def test_docstring(part):
+    text = inspect.getdoc(part)
+    assert text, f"{part.__name__} has no docstring"
+    first = text.splitlines()[0]
+    assert first.endswith("."), f"the first line of {part.__name__}'s docstring is no sentence"
+    documented = vars(part).get("__init__") if inspect.isclass(part) else part
+    parameters = inspect.signature(documented).parameters if documented else {}
+    for name, parameter in parameters.items():
+        named = parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        if named and name not in ("self", "name", "dtype"):
+            assert f"{name}:" in text, f"{part.__name__}'s docstring does not describe `{name}`"
+    is_model = inspect.getmodule(part).__name__.startswith("kerakit.models.")
+    assert is_model or ">>>" in text, f"{part.__name__}'s docstring has no example"

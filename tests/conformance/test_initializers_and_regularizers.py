@@ -1,0 +1,47 @@
+import keras
+import numpy as np
+import pytest
+
+from kerakit import gradients
+from tests.conformance.case import assert_close, compiled
+from tests.conformance.cases import INITIALIZERS, REGULARIZERS
+
+
+@pytest.mark.parametrize("case", INITIALIZERS + REGULARIZERS, ids=str)
+def test_config_round_trip(case):
+    part = case.make()
+    again = type(part).from_config(part.get_config())
+    assert again.get_config() == part.get_config()
+    for name, value in case.config.items():
+        assert part.get_config()[name] == pytest.approx(value)
+
+
+@pytest.mark.parametrize("case", INITIALIZERS, ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+def test_initializer_draws_in_the_dtype_and_by_the_seed(case, dtype):
+    if dtype == "float64" and keras.backend.backend() == "jax":
+        pytest.skip("JAX has no float64 unless it is switched on for the process")
+    values = case.make()((64, 32), dtype=dtype)
+    assert keras.backend.standardize_dtype(values.dtype) == dtype
+    assert_close(case.make()((64, 32), dtype=dtype), values, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("case", INITIALIZERS + REGULARIZERS, ids=str)
+def test_keras_file(case, tmp_path):
+    option = "kernel_initializer" if case in INITIALIZERS else "kernel_regularizer"
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, **{option: case.make()})])
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert type(getattr(again.layers[0], option)) is case.part
+    assert_close(again.losses, model.losses)
+
+
+@pytest.mark.parametrize("case", REGULARIZERS, ids=str)
+def test_regularizer_under_xla_and_its_gradient(case):
+    weights = np.random.default_rng(7).normal(size=(5, 4))
+    assert_close(
+        compiled(lambda w: case.make()(w))(weights.astype("float32")),
+        case.make()(weights.astype("float32")),
+    )
+    report = gradients.check(case.make(), weights)
+    assert report.passed, str(report)

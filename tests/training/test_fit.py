@@ -1,0 +1,165 @@
+import csv
+import types
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerakit import training
+from kerakit.callbacks import EarlyStopping
+from kerakit.errors import InputError
+
+STEPS = 5
+
+
+class Batches:
+    """Batches that are a function of the step alone."""
+
+    steps_per_epoch = STEPS
+
+    def __init__(self, stop_at=None):
+        self.stop_at = stop_at
+
+    def starting_at(self, step):
+        def batches():
+            while self.stop_at != self.next_step:
+                draw = np.random.default_rng(self.next_step)
+                x = draw.normal(size=(8, 6)).astype("float32")
+                yield x, np.tanh(x[:, :3]) + draw.normal(size=(8, 3)).astype("float32") * 0.1
+                self.next_step += 1
+            raise KeyboardInterrupt  # the run is killed here
+
+        self.next_step = step
+        shapes = (tf.TensorSpec((8, 6)), tf.TensorSpec((8, 3)))
+        return tf.data.Dataset.from_generator(batches, output_signature=shapes)
+
+
+def make(folder, *, patience=9):
+    """A model with dropout, batch norm, momentum, an average and a schedule: all have state."""
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential(
+        [
+            keras.Input((6,)),
+            keras.layers.Dense(16, activation="relu"),
+            keras.layers.BatchNormalization(),
+            keras.layers.Dropout(0.4, seed=5),
+            keras.layers.Dense(3),
+        ]
+    )
+    rate = keras.optimizers.schedules.CosineDecay(0.1, 6 * STEPS)
+    optimizer = keras.optimizers.SGD(rate, momentum=0.9, use_ema=True)
+    model.compile(optimizer, loss="mse", metrics=["mae"])
+    log = training.EpochLog(folder / "log.csv")
+    best = training.BestModel(folder / "best.keras", monitor="val_loss", mode="min")
+    draw = np.random.default_rng(99)
+    x = draw.normal(size=(20, 6)).astype("float32")
+    validation = tf.data.Dataset.from_tensor_slices((x, np.tanh(x[:, :3]))).batch(8)
+    callbacks = [EarlyStopping(patience=patience), log, best]
+    return types.SimpleNamespace(
+        model=model, log=log, best=best, callbacks=callbacks, validation=validation
+    )
+
+
+def fit(made, folder, *, epochs=6, batches=None):
+    return training.fit(
+        made.model,
+        batches or Batches(),
+        epochs=epochs,
+        state=folder / "state.ckpt",
+        validation=made.validation,
+        callbacks=made.callbacks,
+    )
+
+
+def everything(made):
+    return [np.asarray(v) for v in (*made.model.variables, *made.model.optimizer.variables)]
+
+
+def rows(folder):
+    with open(folder / "log.csv", newline="") as file:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+
+
+@pytest.mark.parametrize("killed_at", [1, STEPS - 1, STEPS, 2 * STEPS + 3, 5 * STEPS])
+def test_a_killed_run_goes_on_bit_for_bit(tmp_path, killed_at):
+    whole_folder, folder = tmp_path / "whole", tmp_path / "killed"
+    whole_folder.mkdir(), folder.mkdir()
+    whole = make(whole_folder)
+    assert fit(whole, whole_folder) == 0
+
+    # KeyboardInterrupt inside a generator reaches fit as an error of the graph.
+    with pytest.raises((KeyboardInterrupt, tf.errors.OpError)):
+        fit(make(folder), folder, batches=Batches(stop_at=killed_at))
+    again = make(folder)
+    before = fit(again, folder)
+    assert before <= killed_at // STEPS
+    for one, other in zip(everything(again), everything(whole), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert rows(folder) == rows(whole_folder)
+    assert again.best.best == whole.best.best
+    assert len(rows(folder)) == 6
+
+
+def test_a_finished_run_is_left_as_it_is(tmp_path):
+    made = make(tmp_path)
+    fit(made, tmp_path, epochs=2)
+    again = make(tmp_path)
+    assert fit(again, tmp_path, epochs=2) == 2
+    for one, other in zip(everything(again), everything(made), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_run_that_stopped_early_does_not_start_again(tmp_path):
+    made = make(tmp_path, patience=1)
+    fit(made, tmp_path, epochs=60)
+    epochs = len(made.log.rows)
+    assert 1 < epochs < 60
+    losses = [row["val_loss"] for row in made.log.rows]
+    assert losses[-1] > losses[-2]
+    again = make(tmp_path, patience=1)
+    assert fit(again, tmp_path, epochs=60) == epochs
+    assert len(again.log.rows) == epochs
+
+
+def test_best_model_is_the_one_of_the_best_epoch(tmp_path):
+    made = make(tmp_path)
+    fit(made, tmp_path)
+    losses = [row["val_loss"] for row in made.log.rows]
+    assert made.best.best == min(losses)
+    best = keras.saving.load_model(tmp_path / "best.keras")
+    figures = best.evaluate(made.validation, return_dict=True, verbose=0)
+    assert figures["loss"] == pytest.approx(min(losses), rel=1e-6)
+
+
+def test_a_figure_that_is_not_there_is_named(tmp_path):
+    made = make(tmp_path)
+    made.best.monitor = "val_accuracy"
+    with pytest.raises(InputError, match=r"no 'val_accuracy' to watch; .*val_loss"):
+        fit(made, tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "flipped"])
+def test_a_damaged_state_is_refused(tmp_path, damage):
+    fit(make(tmp_path), tmp_path, epochs=1)
+    path = tmp_path / "state.ckpt"
+    data = bytearray(path.read_bytes())
+    if damage == "flipped":
+        data[len(data) // 2] ^= 255
+    path.write_bytes({"cut": data[: len(data) // 2], "empty": b""}.get(damage, data))
+    with pytest.raises(InputError, match="state.ckpt is damaged: its checksum"):
+        fit(make(tmp_path), tmp_path)
+
+
+def test_the_state_of_another_model_is_refused(tmp_path):
+    fit(make(tmp_path), tmp_path, epochs=1)
+    other = make(tmp_path)
+    other.model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(3)])
+    other.model.compile("sgd", loss="mse")
+    with pytest.raises(InputError, match="of a run with another model"):
+        fit(other, tmp_path)
+
+
+def test_mode_is_checked(tmp_path):
+    with pytest.raises(ValueError, match='`mode` must be "max" or "min", got \'auto\''):
+        training.BestModel(tmp_path / "best.keras", monitor="loss", mode="auto")
