@@ -1,33 +1,14 @@
 """Parts for computer vision in Keras 3, and what recipes need around them."""
 
 import importlib
-
-from kerakit import (
-    activations,
-    callbacks,
-    gradients,
-    initializers,
-    layers,
-    losses,
-    metrics,
-    models,
-    ops,
-    optimizers,
-    regularizers,
-    schedules,
-)
+import pathlib
+import sys
 
 __version__ = "0.1.0"
 
-# These need TensorFlow, which a user of the parts on another backend may not want to load.
-_TENSORFLOW = ("augment", "data", "export", "runs", "training")
-
-__all__ = [
+_PARTS = (
     "activations",
-    "augment",
     "callbacks",
-    "data",
-    "export",
     "gradients",
     "initializers",
     "layers",
@@ -37,13 +18,26 @@ __all__ = [
     "ops",
     "optimizers",
     "regularizers",
-    "runs",
     "schedules",
-    "training",
-]
+)
+# These need TensorFlow, which a user of the parts on another backend may not want to load.
+_TENSORFLOW = ("augment", "data", "export", "runs", "training")
+
+__all__ = [*_PARTS, *_TENSORFLOW]
 
 
 def __getattr__(name):
-    if name in _TENSORFLOW:
+    if name in __all__:
         return importlib.import_module(f"kerakit.{name}")
     raise AttributeError(f"module 'kerakit' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])
+
+
+# A `.keras` file that holds parts loads after `import kerakit`: their classes are registered
+# by being imported. Only the command line goes without, so that its help needs no Keras.
+if not any(pathlib.Path(word).name == "kerakit" for word in sys.orig_argv[1:3]):
+    for _part in _PARTS:
+        importlib.import_module(f"kerakit.{_part}")

@@ -34,5 +34,6 @@ def need(module, *, extra):
         if (error.name or "").partition(".")[0] != package:
             raise  # the package is there, something that it needs is not
         raise MissingExtraError(
-            f"This needs the package {package}, which is not installed: pip install kerakit[{extra}]"
+            f"This needs the package {package}, which is not installed: "
+            f"pip install kerakit[{extra}]"
         ) from error

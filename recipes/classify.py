@@ -114,7 +114,7 @@ def train(config):
         channels=config.channels,
         fit=config.fit,
     )
-    batches = kerakit.data.training_batches(
+    batches = kerakit.data.TrainingBatches(
         data.train_source,
         preparation,
         batch_size=config.batch_size,

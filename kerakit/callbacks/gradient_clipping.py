@@ -55,8 +55,8 @@ class GradientClipping(keras.callbacks.Callback):
 
     Reference:
         Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks,
-        2013, Algorithm 1 (`norm`). Deviations: none. The share of clipped updates is what its
-        Section 3.2 advises to watch when the threshold is chosen.
+        2013, Algorithm 1 (`norm`). Deviations: none. Its Section 3.2 sets the threshold by the
+        average norm over many updates, which is what `gradient_norm` shows.
 
     Example:
 

@@ -1,6 +1,6 @@
 """Batches for training, each a function of (seed, step) alone, and for evaluation."""
 
-import dataclasses
+import functools
 
 import numpy as np
 import tensorflow as tf
@@ -10,77 +10,142 @@ from kerakit.errors import InputError
 
 # Prepared images of a set up to this size are kept in memory, as one array.
 MEMORY_LIMIT = 1 << 30
-_SHUFFLE_BUFFER = 4096
+# Files of a larger stream that are held at once, to be shuffled.
+_BLOCK = 4096
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Batches:
-    """Batches without end, and how many of them are an epoch.
-
-    Attributes:
-        dataset: tf.data of (images uint8 (B, h, w, c), labels int32 (B,)).
-        steps_per_epoch: For `fit`; the examples left over sit an epoch out, others each time.
-    """
-
-    dataset: tf.data.Dataset
-    steps_per_epoch: int
-
-
-def training_batches(source, preparation, *, batch_size, seed, first_step=0, augment=None):
-    """Batches in an order that is shuffled anew each epoch, from any step on.
+class TrainingBatches:
+    """Batches without end, in an order that is shuffled anew each epoch, from any step on.
 
     The batch of global step s is a function of (`seed`, s) alone: a run that is resumed at step
-    s with `first_step=s` sees what it would have seen. For an `IndexedSource` the order of epoch
+    s by `starting_at(s)` sees what it would have seen. For an `IndexedSource` the order of epoch
     e is a permutation keyed by (`seed`, e), of which each step reads its own piece, so that
-    starting late costs nothing. A `StreamSource` too large for memory is shuffled through a
-    buffer of 4,096 files, keyed likewise, and a late start reads past what came before.
+    starting late costs nothing. A `StreamSource` too large for memory is shuffled in blocks of
+    4,096 files whose borders move each epoch, keyed likewise, and a late start reads past what
+    came before.
 
     Args:
         source: `IndexedSource` or `StreamSource`.
         preparation: `Preparation` that gives all images one size.
         batch_size: Examples a batch, B; at most the size of the source.
         seed: Integer in [0, 2**31).
-        first_step: Global step of the first batch.
         augment: None, or a function `augment(batch, seed)` of a dict with `image`
             uint8 (B, h, w, c) and an int32 (2,) seed, which gives such a dict and draws only
             from the seed.
 
-    Returns:
-        `Batches`.
+    Attributes:
+        steps_per_epoch: For `fit`; the examples left over sit an epoch out, others each time.
 
     Raises:
         InputError: If the source has fewer examples than a batch.
-        ValueError: If `batch_size`, `seed` or `first_step` is out of range.
+        ValueError: If `batch_size` or `seed` is out of range.
     """
-    _check_batch_size(batch_size)
-    if not 0 <= seed < 2**31:
-        raise ValueError(f"`seed` must be in [0, 2**31), got {seed}.")
-    if first_step < 0:
-        raise ValueError(f"`first_step` must be at least 0, got {first_step}.")
-    steps = source.size // batch_size
-    if steps == 0:
-        raise InputError(
-            f"A batch of {batch_size} is larger than the training set of {source.size} examples: "
-            f"give a batch size of at most {source.size}."
-        )
 
-    if _fits_in_memory(source, preparation):
-        dataset = _from_memory(source, preparation, batch_size, seed, first_step)
-    elif isinstance(source, IndexedSource):
-        dataset = _from_index(source, preparation, batch_size, seed, first_step)
-    else:
-        dataset = _from_stream(source, preparation, batch_size, seed, first_step)
+    def __init__(self, source, preparation, *, batch_size, seed, augment=None):
+        _check_batch_size(batch_size)
+        if not 0 <= seed < 2**31:
+            raise ValueError(f"`seed` must be in [0, 2**31), got {seed}.")
+        self.steps_per_epoch = source.size // batch_size
+        if self.steps_per_epoch == 0:
+            raise InputError(
+                f"A batch of {batch_size} is larger than the training set of {source.size} "
+                f"examples: give a batch size of at most {source.size}."
+            )
+        self.source = source
+        self.preparation = preparation
+        self.batch_size = batch_size
+        self.seed = seed
+        self.augment = augment
 
-    def finish(step, batch):
-        if augment is not None:
+    def starting_at(self, step):
+        """tf.data of (images uint8 (B, h, w, c), labels int32 (B,)) from global step `step` on."""
+        if step < 0:
+            raise ValueError(f"`step` must be at least 0, got {step}.")
+        if _fits_in_memory(self.source, self.preparation):
+            dataset = self._from_memory(step)
+        elif isinstance(self.source, IndexedSource):
+            dataset = self._from_index(step)
+        else:
+            dataset = self._from_stream(step)
+        dataset = tf.data.Dataset.zip(tf.data.Dataset.counter(step), dataset)
+        dataset = dataset.map(self._finished, num_parallel_calls=tf.data.AUTOTUNE)
+        return dataset.prefetch(tf.data.AUTOTUNE)
+
+    def _finished(self, step, batch):
+        if self.augment is not None:
             # 1: apart from the draws of the order, which are keyed by (seed, epoch).
-            key = tf.random.experimental.stateless_fold_in((seed, 1), step)
-            batch = augment(batch, key)
+            key = tf.random.experimental.stateless_fold_in((self.seed, 1), step)
+            batch = self.augment(batch, key)
         return batch["image"], batch["label"]
 
-    dataset = tf.data.Dataset.zip(tf.data.Dataset.counter(first_step), dataset)
-    dataset = dataset.map(finish, num_parallel_calls=tf.data.AUTOTUNE)
-    return Batches(dataset=dataset.prefetch(tf.data.AUTOTUNE), steps_per_epoch=steps)
+    def _order(self, step):
+        """Indices (B,) of the examples of a global step."""
+        epoch, step_in_epoch = step // self.steps_per_epoch, step % self.steps_per_epoch
+        positions = step_in_epoch * self.batch_size + tf.range(self.batch_size, dtype=tf.int64)
+        return tf.random.experimental.index_shuffle(
+            positions,
+            seed=tf.stack([tf.constant(self.seed, tf.int64), epoch]),
+            max_index=self.source.size - 1,
+        )
+
+    @functools.cached_property
+    def _in_memory(self):
+        return _prepared(self.source, self.preparation)
+
+    def _from_memory(self, first_step):
+        images, labels = self._in_memory
+
+        def batch(step):
+            chosen = self._order(step)
+            return {"image": tf.gather(images, chosen), "label": tf.gather(labels, chosen)}
+
+        return tf.data.Dataset.counter(first_step).map(batch, num_parallel_calls=tf.data.AUTOTUNE)
+
+    def _from_index(self, first_step):
+        def prepared(index):
+            example = self.source.example(index)
+            image = self.preparation.resize(example["image"])
+            return {"image": image, "label": example["label"]}
+
+        indices = tf.data.Dataset.counter(first_step).map(self._order).unbatch()
+        examples = indices.map(prepared, num_parallel_calls=tf.data.AUTOTUNE)
+        return examples.batch(self.batch_size, drop_remainder=True)
+
+    def _from_stream(self, first_step):
+        files = self.source.encoded_dataset()
+
+        def epoch_of_files(epoch):
+            # Not `Dataset.shuffle`: it mixes TensorFlow's global seed into the one it is given.
+            key = tf.random.experimental.stateless_fold_in((self.seed, 0), epoch)
+
+            def is_in(position, _):
+                # Chosen over the whole set: cutting off the end would ever leave out the last.
+                place = tf.random.experimental.index_shuffle(position, key, self.source.size - 1)
+                return place < self.steps_per_epoch * self.batch_size
+
+            chosen = files.enumerate().filter(is_in).map(lambda _, record: record)
+            first = tf.random.stateless_uniform((), key, 1, _BLOCK + 1, tf.int64)
+            blocks = chosen.take(first).batch(_BLOCK).concatenate(chosen.skip(first).batch(_BLOCK))
+
+            def shuffled(number, block):
+                order = tf.random.experimental.stateless_shuffle(
+                    tf.range(tf.size(block["label"])),
+                    tf.random.experimental.stateless_fold_in(key, number),
+                )
+                return tf.data.Dataset.from_tensor_slices(
+                    {name: tf.gather(values, order) for name, values in block.items()}
+                )
+
+            return blocks.enumerate().flat_map(shuffled)
+
+        def prepared(example):
+            return {"image": self.preparation(example["encoded"]), "label": example["label"]}
+
+        epochs = tf.data.Dataset.counter(first_step // self.steps_per_epoch)
+        in_order = epochs.flat_map(epoch_of_files)
+        in_order = in_order.skip(first_step % self.steps_per_epoch * self.batch_size)
+        examples = in_order.map(prepared, num_parallel_calls=tf.data.AUTOTUNE)
+        return examples.batch(self.batch_size, drop_remainder=True)
 
 
 def evaluation_batches(source, preparation, *, batch_size):
@@ -139,56 +204,3 @@ def _prepared(source, preparation):
         start = end
     with tf.device("CPU:0"):
         return tf.constant(images), tf.constant(labels)
-
-
-def _order(step, *, batch_size, size, seed):
-    """Indices (B,) of the examples of a global step."""
-    steps = size // batch_size
-    epoch, step_in_epoch = step // steps, step % steps
-    positions = step_in_epoch * batch_size + tf.range(batch_size, dtype=tf.int64)
-    return tf.random.experimental.index_shuffle(
-        positions, seed=tf.stack([tf.constant(seed, tf.int64), epoch]), max_index=size - 1
-    )
-
-
-def _from_memory(source, preparation, batch_size, seed, first_step):
-    images, labels = _prepared(source, preparation)
-
-    def batch(step):
-        chosen = _order(step, batch_size=batch_size, size=source.size, seed=seed)
-        return {"image": tf.gather(images, chosen), "label": tf.gather(labels, chosen)}
-
-    return tf.data.Dataset.counter(first_step).map(batch, num_parallel_calls=tf.data.AUTOTUNE)
-
-
-def _from_index(source, preparation, batch_size, seed, first_step):
-    def prepared(index):
-        example = source.example(index)
-        return {"image": preparation.resize(example["image"]), "label": example["label"]}
-
-    steps = tf.data.Dataset.counter(first_step)
-    indices = steps.map(
-        lambda step: _order(step, batch_size=batch_size, size=source.size, seed=seed)
-    )
-    examples = indices.unbatch().map(prepared, num_parallel_calls=tf.data.AUTOTUNE)
-    return examples.batch(batch_size, drop_remainder=True)
-
-
-def _from_stream(source, preparation, batch_size, seed, first_step):
-    steps = source.size // batch_size
-
-    def epoch_of_files(epoch):
-        key = tf.cast(tf.random.experimental.stateless_fold_in((seed, 0), epoch), tf.int64)
-        # A shuffle takes one number as seed; a pair would be two dimensions of it.
-        files = source.encoded_dataset().shuffle(
-            _SHUFFLE_BUFFER, seed=key[0], reshuffle_each_iteration=False
-        )
-        return files.take(steps * batch_size)
-
-    def prepared(example):
-        return {"image": preparation(example["encoded"]), "label": example["label"]}
-
-    epochs = tf.data.Dataset.counter(first_step // steps)
-    files = epochs.flat_map(epoch_of_files).skip(first_step % steps * batch_size)
-    examples = files.map(prepared, num_parallel_calls=tf.data.AUTOTUNE)
-    return examples.batch(batch_size, drop_remainder=True)

@@ -33,7 +33,8 @@ def load_digits():
         licence="CC BY 4.0",
         citation=(
             "E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine "
-            "Learning Repository, 1998, https://doi.org/10.24432/C50P49"
+            "Learning Repository, 1998, "
+            "https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits"
         ),
     )
 

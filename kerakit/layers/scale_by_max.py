@@ -37,8 +37,7 @@ class ScaleByMax(keras.layers.Layer):
     def build(self, input_shape):
         if len(input_shape) not in (4, 5):
             raise ValueError(
-                "`images` must be (B, H, W, C) or (B, T, H, W, C), "
-                f"got shape {tuple(input_shape)}."
+                f"`images` must be (B, H, W, C) or (B, T, H, W, C), got shape {tuple(input_shape)}."
             )
         super().build(input_shape)
 

@@ -79,7 +79,7 @@ class ConfusionMatrix(keras.metrics.Metric):
 
     Whole weights are counted exactly up to 2^36 (6.9e10) a cell, where a float32 count stands
     still at 2^24. With fractional weights each update rounds by at most 2^-13 a cell, beside
-    the float32 sum of the update itself (2 million weights of 0.1: 1e-4 of it).
+    the float32 sum of the update itself (2 million weights of 0.1: within 2e-4 of it).
 
     Args:
         num_classes: K, at least 2.

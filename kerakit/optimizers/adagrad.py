@@ -42,7 +42,7 @@ class AdaGrad(AdaptiveOptimizer):
     >>> import keras
     >>> weight = keras.Variable([0.0])
     >>> AdaGrad(0.1).apply([keras.ops.array([1e-4])], [weight])
-    >>> round(float(weight[0]), 4)
+    >>> round(float(weight.numpy()[0]), 4)
     -0.0999
     """
 

@@ -8,6 +8,16 @@ from keras import ops
 from kerakit.optimizers.adaptive import AdaptiveOptimizer
 
 
+def one_minus_power(beta, t):
+    """`1 - beta^t`, exact to the last digits for every beta in [0, 1) and t above 0.
+
+    As a power in float32, 1 - 0.999^1 would be wrong by 1.3e-5 of itself.
+    """
+    if beta == 0:
+        return ops.ones_like(t)
+    return ops.negative(ops.expm1(ops.multiply(t, math.log(beta))))
+
+
 @keras.saving.register_keras_serializable(package="kerakit")
 class Adam(AdaptiveOptimizer):
     """Adam: momentum and RMSProp's rates, both corrected for their start at zero.
@@ -48,7 +58,7 @@ class Adam(AdaptiveOptimizer):
     >>> import keras
     >>> weight = keras.Variable([0.0])
     >>> Adam(0.1).apply([keras.ops.array([1e-4])], [weight])
-    >>> round(float(weight[0]), 4)
+    >>> round(float(weight.numpy()[0]), 4)
     -0.0999
     """
 
@@ -92,27 +102,17 @@ class Adam(AdaptiveOptimizer):
         change = ops.subtract(ops.square(gradient), square)
         self.assign_add(square, ops.multiply(change, 1 - self.beta_2))
 
-        # The fraction is multiplied out by sqrt(1 - beta_2^t): the corrections are then
-        # two numbers and cost no pass over the weights.
-        root = ops.sqrt(self._correction(self.beta_2, learning_rate.dtype))
-        rate = ops.divide(
-            ops.multiply(learning_rate, root), self._correction(self.beta_1, learning_rate.dtype)
-        )
-        denominator = ops.add(ops.sqrt(square), ops.multiply(root, self.epsilon))
-        self.assign_sub(variable, ops.divide(ops.multiply(mean, rate), denominator))
-
-    def _correction(self, beta, dtype):
-        """`1 - beta^t` in step t, exact to the last digits for every beta and t.
-
-        As a power in float32, 1 - 0.999^1 would be wrong by 1.3e-5 of itself.
-        """
-        if beta == 0:
-            return ops.ones((), dtype)
         # bfloat16 cannot count to 257, so float32 at least. (Not `result_type`, which
         # makes float32 of float64 and float32 on JAX, with x64 on too.)
-        precise = "float64" if keras.backend.standardize_dtype(dtype) == "float64" else "float32"
-        t = ops.cast(self.iterations + 1, precise)
-        return ops.cast(ops.negative(ops.expm1(ops.multiply(t, math.log(beta)))), dtype)
+        dtype = keras.backend.standardize_dtype(variable.dtype)
+        t = ops.cast(self.iterations + 1, dtype if dtype == "float64" else "float32")
+        # The fraction is multiplied out by sqrt(1 - beta_2^t): the corrections are then
+        # two numbers and cost no pass over the weights.
+        root = ops.sqrt(one_minus_power(self.beta_2, t))
+        scale = ops.cast(ops.divide(root, one_minus_power(self.beta_1, t)), dtype)
+        epsilon = ops.cast(ops.multiply(root, self.epsilon), dtype)
+        step = ops.multiply(mean, ops.multiply(learning_rate, scale))
+        self.assign_sub(variable, ops.divide(step, ops.add(ops.sqrt(square), epsilon)))
 
     def get_config(self):
         return {**super().get_config(), "beta_1": self.beta_1, "beta_2": self.beta_2}

@@ -43,7 +43,7 @@ class RMSProp(AdaptiveOptimizer):
     >>> import keras
     >>> weight = keras.Variable([0.0])
     >>> RMSProp(0.1).apply([keras.ops.array([1e-4])], [weight])
-    >>> round(float(weight[0]), 3)
+    >>> round(float(weight.numpy()[0]), 3)
     -0.315
     """
 

@@ -49,7 +49,7 @@ class SGD(CoupledOptimizer):
     >>> optimizer = SGD(0.1, momentum=0.9)
     >>> for _ in range(2):
     ...     optimizer.apply([keras.ops.ones(1)], [weight])
-    >>> round(float(weight[0]), 4)  # 1 - 0.1 - (0.9 x 0.1 + 0.1)
+    >>> round(float(weight.numpy()[0]), 4)  # 1 - 0.1 - (0.9 x 0.1 + 0.1)
     0.71
     """
 

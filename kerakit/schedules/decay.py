@@ -40,7 +40,7 @@ class StepDecay(Decay):
     every t. `keras.optimizers.schedules.ExponentialDecay(staircase=True)` divides in
     float32: from t = 2^24 on it can drop a step early (with s = 16,777,217 at
     t = 16,777,216), and its power loses digits, 4.8e-5 of the rate after 5,000 drops by
-    0.99, against 4e-6 here.
+    0.99, against 8e-7 here.
 
     Args:
         initial_learning_rate: Positive.

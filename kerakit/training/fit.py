@@ -18,7 +18,7 @@ def fit(model, batches, *, epochs, state, validation=None, callbacks=()):
 
     Args:
         model: Compiled `keras.Model`.
-        batches: `kerakit.data.Batches`, or another object with `steps_per_epoch` and
+        batches: `kerakit.data.TrainingBatches`, or another object with `steps_per_epoch` and
             `starting_at(step)`, endless batches from that step on.
         epochs: Epochs in all, those before a resume included.
         state: File of the run's state.

@@ -11,7 +11,6 @@ import numpy as np
 
 from kerakit.errors import InputError
 
-
 DIGEST = 32  # bytes of a SHA-256
 
 

@@ -40,7 +40,7 @@ def reaching_the_input(model, rng):
     """Size of the gradient that reaches the input, over that of the one sent in at the output."""
     x = rng.normal(size=(64, WIDTH)).astype("float32")
     upstream = rng.normal(size=(64, WIDTH)).astype("float32")
-    (slope,) = gradients.gradient(lambda x: model(x, training=True) * upstream, x)
+    (slope,) = gradients.gradient(lambda x: ops.multiply(model(x, training=True), upstream), x)
     return float(ops.norm(slope)) / np.linalg.norm(upstream)
 
 

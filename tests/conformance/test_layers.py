@@ -81,7 +81,7 @@ def test_unknown_batch_size(case):
 
 def test_gradients(case):
     if case.differentiable:
-        layer = case.make(dtype="float64")
-        inputs = [x.astype("float64") for x in case.inputs]
-        report = gradients.check(layer, *inputs)
+        with gradients.float64_scope():
+            layer = case.make(dtype="float64")
+            report = gradients.check(layer, *[x.astype("float64") for x in case.inputs])
         assert report.passed, str(report)

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from kerakit.data import Preparation, decode, evaluation_batches, load, training_batches
+from kerakit.data import Preparation, TrainingBatches, decode, evaluation_batches, load
 from kerakit.data.tfds import FEATURES
 from kerakit.errors import InputError
 
@@ -46,6 +46,10 @@ def stored(tmp_path_factory, images):
     return store
 
 
+def number_of(image, images):
+    return int(np.flatnonzero((images == image.numpy()).all(axis=(1, 2, 3)))[0])
+
+
 @pytest.fixture(scope="session")
 def insects(stored):
     return stored("insects", train=slice(0, 20), test=slice(20, 30))
@@ -72,12 +76,12 @@ def test_its_files_reach_our_decoding_and_the_batches(insects, images):
     for sent in data.val_source.encoded_dataset().take(3):
         np.testing.assert_array_equal(decode(sent["encoded"]), images[20 + sent["example_id"]])
     preparation = Preparation(height=6, width=5)
-    batches = training_batches(data.train_source, preparation, batch_size=20, seed=0)
-    (shuffled, labels) = next(iter(batches.dataset))
-    found = [int(np.flatnonzero((images == image).all(axis=(1, 2, 3)))[0]) for image in shuffled]
+    batches = TrainingBatches(data.train_source, preparation, batch_size=20, seed=0)
+    shuffled, labels = next(iter(batches.starting_at(0)))
+    found = [number_of(image, images) for image in shuffled]
     assert sorted(found) == list(range(20))
     np.testing.assert_array_equal(labels, np.array(found) % 3)
-    (all_images, _) = next(iter(evaluation_batches(data.val_source, preparation, batch_size=64)))
+    all_images, _ = next(iter(evaluation_batches(data.val_source, preparation, batch_size=64)))
     np.testing.assert_array_equal(all_images, images[20:])
 
 
@@ -86,7 +90,7 @@ def test_train_alone_is_divided(stored, images):
     folder = stored("alone", train=slice(0, 30)) / "alone" / "1.0.0"
     data = load(f"tfds:{folder}", val_fraction=0.3)
     parts = [
-        [int(np.flatnonzero((images == e["image"]).all(axis=(1, 2, 3)))[0]) for e in dataset]
+        [number_of(example["image"], images) for example in dataset]
         for dataset in (data.train, data.val)
     ]
     assert sorted(parts[0] + parts[1]) == list(range(30))

@@ -148,6 +148,13 @@ def test_card_takes_what_programs_have(tmp_path, model):
     assert metrics == {"accuracy": 0.5, "loss": None, "folder": tmp_path.as_posix(), "n": [1, 2]}
 
 
+def test_weights_are_written_once(exported, model):
+    written = tf.train.list_variables(str(exported / "variables" / "variables"))
+    shapes = sorted(tuple(shape) for name, shape in written if name.endswith("VARIABLE_VALUE"))
+    # What the answers do not use, such as the state of the dropout, is left out.
+    assert shapes == sorted(tuple(weight.shape) for weight in model.weights)
+
+
 def test_nothing_tells_where_it_was_made(exported):
     for file in exported.rglob("*"):
         if file.is_file():

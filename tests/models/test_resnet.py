@@ -43,16 +43,11 @@ def residual_network_by_loop(images, weights):
     x = np.maximum(bn(conv(x, weights["conv1"][0], 2, 3), "bn1"), 0)
     padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-np.inf)
     rows, columns = (x.shape[1] - 1) // 2 + 1, (x.shape[2] - 1) // 2 + 1
-    x = np.stack(
-        [
-            np.stack(
-                [padded[:, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3].max((1, 2)) for j in range(columns)],
-                axis=1,
-            )
-            for i in range(rows)
-        ],
-        axis=1,
-    )
+    pooled = np.empty((len(x), rows, columns, x.shape[-1]))
+    for i in range(rows):
+        for j in range(columns):
+            pooled[:, i, j] = padded[:, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3].max((1, 2))
+    x = pooled
     for stage in range(1, 5):
         for block in range(2):
             name = f"layer{stage}_{block}"

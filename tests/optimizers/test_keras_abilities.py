@@ -141,4 +141,6 @@ def test_a_callable_rate_keeps_its_digits(precision):
     """TensorFlow's cast would take a Python 0.1 through float32."""
     weight = keras.Variable([0.0], dtype=precision)
     SGD(lambda: 0.1).apply([ops.ones(1, precision)], [weight])
-    assert float(weight[0]) == pytest.approx(-0.1, rel=1e-7 if precision == "float32" else 1e-15)
+    assert float(weight.numpy()[0]) == pytest.approx(
+        -0.1, rel=1e-7 if precision == "float32" else 1e-15
+    )

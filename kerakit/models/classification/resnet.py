@@ -105,9 +105,7 @@ def _conv(x, filters, kernel, stride, name):
         padding="valid" if stride > 1 else "same",
         use_bias=False,
         # He et al., Delving Deep into Rectifiers, 2015, Eq. 14: by fan-out.
-        kernel_initializer=keras.initializers.VarianceScaling(
-            2.0, "fan_out", "untruncated_normal"
-        ),
+        kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal"),
         name=name,
     )(x)
 
