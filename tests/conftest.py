@@ -14,11 +14,13 @@ import keras
 import numpy as np
 import pytest
 
-# Folders whose tests need the TensorFlow backend: data, export and what stands on them.
-TENSORFLOW_ONLY = ("data", "augment", "export", "runs", "training", "recipes")
+# What other backends leave out: what needs TensorFlow's (data, export and what stands on
+# them), and what no backend has a part in.
+TENSORFLOW_ONLY = ("data", "augment", "export", "runs", "training", "recipes", "test_cli.py")
+NO_BACKEND = ("metrics/test_confusion_picture.py", "test_coverage.py", "test_extras.py")
 collect_ignore = []
 if keras.backend.backend() != "tensorflow":
-    collect_ignore += [*TENSORFLOW_ONLY, "test_cli.py"]
+    collect_ignore += [*TENSORFLOW_ONLY, *NO_BACKEND]
 
 
 @pytest.fixture

@@ -10,6 +10,11 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
+
+from kerakit import export
+from kerakit.data import load
+from recipes import classify
 
 ROOT = pathlib.Path(__file__).parents[2]
 SMALL = ["--epochs", "2", "--width", "0.0625", "--batch-size", "64"]
@@ -19,10 +24,21 @@ def command(*arguments):
     return [sys.executable, "-m", "recipes.classify", *map(str, arguments)]
 
 
-def run(*arguments):
-    return subprocess.run(
-        command(*arguments), cwd=ROOT, capture_output=True, text=True, check=False
-    )
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Runs the recipe's command line in this process: (exit code, standard output, error)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", [str(ROOT / "recipes/classify.py"), *map(str, arguments)])
+        code = 0
+        try:
+            classify.main()
+        except SystemExit as end:
+            code = end.code
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
 
 
 def figures(folder):
@@ -34,8 +50,12 @@ def figures(folder):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
+    """The folder of a run from a command line of its own, and what it printed."""
     workdir = tmp_path_factory.mktemp("runs")
-    result = run("digits", *SMALL, "--workdir", workdir, "--name", "whole")
+    result = subprocess.run(
+        command("digits", *SMALL, "--workdir", workdir, "--name", "whole"),
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
     assert result.returncode == 0, result.stderr[-2000:]
     return workdir / "whole", result.stdout
 
@@ -58,8 +78,6 @@ def test_a_run_leaves_all_that_it_promises(finished):
 def test_the_export_scores_what_the_report_says(finished):
     folder, _ = finished
     model = tf.saved_model.load(folder / "savedmodel" / "1")
-    from kerakit.data import load
-
     examples = list(load("digits").val_source.encoded_dataset().as_numpy_iterator())
     encoded = tf.constant([example["encoded"] for example in examples])
     answers = model.signatures["serving_default"](image_bytes=encoded)
@@ -69,7 +87,7 @@ def test_the_export_scores_what_the_report_says(finished):
     assert accuracy == pytest.approx(report["metrics"]["accuracy"], abs=1e-6)
 
 
-def test_a_killed_run_ends_as_one_that_was_not(finished):
+def test_a_killed_run_ends_as_one_that_was_not(finished, run):
     whole, _ = finished
     name = ("--workdir", whole.parent, "--name", "killed")
     process = subprocess.Popen(
@@ -84,9 +102,9 @@ def test_a_killed_run_ends_as_one_that_was_not(finished):
     assert state.exists()
     assert not (whole.parent / "killed" / "report.json").exists()
 
-    result = run("digits", *SMALL, *name)
-    assert result.returncode == 0, result.stderr[-2000:]
-    assert "Going on with" in result.stdout
+    code, output, _ = run("digits", *SMALL, *name)
+    assert code == 0
+    assert "Going on with" in output
     rows, _, report = figures(whole.parent / "killed")
     expected_rows, _, expected = figures(whole)
     assert rows == expected_rows
@@ -103,13 +121,42 @@ def test_a_killed_run_ends_as_one_that_was_not(finished):
         (["digits", "--init", "nothing.keras"], "--init nothing.keras"),
     ],
 )
-def test_bad_settings_end_in_one_sentence(arguments, message, tmp_path):
+def test_bad_settings_end_in_one_sentence(arguments, message, tmp_path, run):
     if "--workdir" not in arguments:
         arguments = [*arguments, "--workdir", tmp_path]
-    result = run(*arguments)
-    assert result.returncode != 0
-    assert "Traceback" not in result.stderr
-    sentence = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
-    assert len(sentence) == 1
-    assert message in sentence[0]
+    code, _, error = run(*arguments)
+    assert code == 2
+    (sentence,) = [line for line in error.splitlines() if line.startswith("error: ")]
+    assert message in sentence
     assert not list(tmp_path.rglob("saved_model.pb"))
+
+
+def test_a_folder_of_ones_own_images(tmp_path, run):
+    """Odd sizes, grey, transparent and turned images; the same files asked of the export."""
+    draw = np.random.default_rng(0)
+    folder = tmp_path / "photos"
+    for number in range(24):
+        name = "bright" if number % 2 else "dark"
+        height, width = draw.integers(5, 60, 2)
+        pixels = draw.integers(120 * (number % 2), 136 + 120 * (number % 2), (height, width, 4))
+        mode = ("RGB", "L", "RGBA")[number % 3]
+        image = Image.fromarray(pixels.astype("uint8"), "RGBA").convert(mode)
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        exif = Image.Exif()
+        exif[0x0112] = 1 + number % 8
+        if mode == "RGBA":
+            image.save(folder / name / f"{number}.png")
+        else:
+            image.save(folder / name / f"{number}.JPG", exif=exif)
+    data, runs = f"folder:{folder}", tmp_path / "runs"
+    settings = ["--size", "17", "23", "--width", "0.0625", "--epochs", "1", "--batch-size", "8"]
+    code, output, error = run("folder", "--data", data, "--workdir", runs, *settings)
+    assert code == 0, error
+    (report,) = runs.glob("*/report.json")
+    score = export.score(export.Served(report.parent / "savedmodel"), load(data))
+    assert score["accuracy"] == json.loads(report.read_text())["metrics"]["accuracy"]
+
+    (folder / "dark" / "broken.jpg").write_bytes((folder / "dark" / "0.JPG").read_bytes()[:300])
+    code, _, error = run("folder", "--data", data, "--workdir", runs, *settings)
+    assert code == 2
+    assert "broken.jpg" in error.splitlines()[-1]

@@ -81,13 +81,18 @@ def rows(folder):
         return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
 
 
-@pytest.mark.parametrize("killed_at", [1, STEPS - 1, STEPS, 2 * STEPS + 3, 5 * STEPS])
-def test_a_killed_run_goes_on_bit_for_bit(tmp_path, killed_at):
-    whole_folder, folder = tmp_path / "whole", tmp_path / "killed"
-    whole_folder.mkdir(), folder.mkdir()
-    whole = make(whole_folder)
-    assert fit(whole, whole_folder) == 0
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that nothing stopped, and its folder."""
+    folder = tmp_path_factory.mktemp("whole")
+    made = make(folder)
+    assert fit(made, folder) == 0
+    return made, folder
 
+
+@pytest.mark.parametrize("killed_at", [1, STEPS, 2 * STEPS + 3])
+def test_a_killed_run_goes_on_bit_for_bit(tmp_path, killed_at, whole):
+    (whole, whole_folder), folder = whole, tmp_path
     # KeyboardInterrupt inside a generator reaches fit as an error of the graph.
     with pytest.raises((KeyboardInterrupt, tf.errors.OpError)):
         fit(make(folder), folder, batches=Batches(stop_at=killed_at))
@@ -122,12 +127,11 @@ def test_a_run_that_stopped_early_does_not_start_again(tmp_path):
     assert len(again.log.rows) == epochs
 
 
-def test_best_model_is_the_one_of_the_best_epoch(tmp_path):
-    made = make(tmp_path)
-    fit(made, tmp_path)
+def test_best_model_is_the_one_of_the_best_epoch(whole):
+    made, folder = whole
     losses = [row["val_loss"] for row in made.log.rows]
     assert made.best.best == min(losses)
-    best = keras.saving.load_model(tmp_path / "best.keras")
+    best = keras.saving.load_model(folder / "best.keras")
     figures = best.evaluate(made.validation, return_dict=True, verbose=0)
     assert figures["loss"] == pytest.approx(min(losses), rel=1e-6)
 
