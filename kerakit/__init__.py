@@ -6,9 +6,15 @@ import sys
 
 __version__ = "0.1.0"
 
-_PARTS = (
+# These need TensorFlow, which a user of the parts on another backend may not want to load.
+_TENSORFLOW = ("augment", "data", "export", "runs", "training")
+
+__all__ = [
     "activations",
+    "augment",
     "callbacks",
+    "data",
+    "export",
     "gradients",
     "initializers",
     "layers",
@@ -18,12 +24,10 @@ _PARTS = (
     "ops",
     "optimizers",
     "regularizers",
+    "runs",
     "schedules",
-)
-# These need TensorFlow, which a user of the parts on another backend may not want to load.
-_TENSORFLOW = ("augment", "data", "export", "runs", "training")
-
-__all__ = [*_PARTS, *_TENSORFLOW]
+    "training",
+]
 
 
 def __getattr__(name):
@@ -39,5 +43,6 @@ def __dir__():
 # A `.keras` file that holds parts loads after `import kerakit`: their classes are registered
 # by being imported. Only the command line goes without, so that its help needs no Keras.
 if not any(pathlib.Path(word).name == "kerakit" for word in sys.orig_argv[1:3]):
-    for _part in _PARTS:
-        importlib.import_module(f"kerakit.{_part}")
+    for _name in __all__:
+        if _name not in _TENSORFLOW:
+            importlib.import_module(f"kerakit.{_name}")

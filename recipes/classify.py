@@ -69,6 +69,8 @@ class Config:
     """Weights to export: of the best epoch on the validation images, or of the last one."""
     val_fraction: float = 0.2
     """Part held out where the data have no validation part of their own."""
+    group_by: str = ""
+    """Regular expression: files of which it finds the same text are held out together."""
     skip_bad: bool = False
     """Leave out images that cannot be read, instead of stopping."""
     init: str = ""
@@ -105,7 +107,10 @@ PRESETS = {
 def train(config):
     check(config)
     data = kerakit.data.load(
-        config.data, seed=config.seed, val_fraction=config.val_fraction, skip_bad=config.skip_bad
+        config.data,
+        val_fraction=config.val_fraction,
+        group_by=config.group_by or None,
+        skip_bad=config.skip_bad,
     )
     run = kerakit.runs.Run(config, name=config.name or run_name(config), monitor="val_accuracy")
     preparation = kerakit.data.Preparation(
@@ -231,7 +236,11 @@ def check(config):
 def main():
     with one_sentence():
         tyro = need("tyro", extra="recipes")
-        train(tyro.extras.overridable_config_cli(PRESETS))
+        train(
+            tyro.extras.overridable_config_cli(
+                PRESETS, prog="python -m recipes.classify", description=__doc__
+            )
+        )
 
 
 if __name__ == "__main__":

@@ -6,9 +6,15 @@ from tests.conformance.case import assert_close, compiled
 from tests.conformance.cases import MODELS
 
 
-@pytest.fixture(params=MODELS, ids=str)
+@pytest.fixture(params=MODELS, ids=str, scope="module")
 def case(request):
     return request.param
+
+
+@pytest.fixture(scope="module")
+def plain(case):
+    """The model and its loss after one step without XLA."""
+    return trained_one_step(case, jit_compile=False)
 
 
 def trained_one_step(case, **options):
@@ -21,33 +27,34 @@ def trained_one_step(case, **options):
     return model, float(np.asarray(figure))
 
 
-def test_keras_file(case, tmp_path):
-    model = case.make()
+def test_keras_file(case, plain, tmp_path):
+    model, _ = plain
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
-    assert_close(again(*case.inputs), model(*case.inputs))
+    assert_close(again.predict(*case.inputs, verbose=0), model.predict(*case.inputs, verbose=0))
 
 
-def test_inference_under_xla_and_any_batch_size(case):
-    model = case.make()
-    expected = model(*case.inputs)
+def test_inference_under_xla_and_any_batch_size(case, plain):
+    model, _ = plain
+    assert model.output_shape[0] is None
+    expected = model.predict(*case.inputs, verbose=0)
     run = compiled(lambda x: model(x))
     assert_close(run(*case.inputs), expected, rtol=1e-4, atol=1e-5)
-    assert model.output_shape[0] is None
-    assert_close(model(case.inputs[0][:1]), expected[:1], rtol=1e-4, atol=1e-5)
+    one = model.predict(case.inputs[0][:1], verbose=0)
+    assert_close(one, expected[:1], rtol=1e-4, atol=1e-5)
 
 
-def test_a_training_step_under_xla(case):
-    plain, loss = trained_one_step(case, jit_compile=False)
+def test_a_training_step_under_xla(case, plain):
+    model, loss = plain
     compiled_model, compiled_loss = trained_one_step(case, jit_compile=True)
     assert compiled_loss == pytest.approx(loss, rel=1e-4)
-    assert_close(compiled_model.weights, plain.weights, rtol=1e-3, atol=1e-4)
+    assert_close(compiled_model.weights, model.weights, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_mixed_precision(case, policy):
+def test_mixed_precision(case, plain, policy):
     before = keras.config.dtype_policy()
-    _, expected = trained_one_step(case)
+    _, expected = plain
     try:
         keras.config.set_dtype_policy(policy)
         model, loss = trained_one_step(case)

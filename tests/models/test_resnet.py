@@ -6,15 +6,12 @@ from kerakit.models.classification import resnet18
 from kerakit.models.normalization import STATISTICS
 
 
-def test_parameters_are_the_published_ones():
+def test_parameters_and_names_are_torchvisions():
     model = resnet18()
     trainable = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
     assert trainable == 11_689_512  # torchvision's table
     assert model.count_params() == 11_689_512 + 9_600
-
-
-def test_names_are_torchvisions():
-    names = {layer.name for layer in resnet18(width=0.125).layers}
+    names = {layer.name for layer in model.layers}
     assert {"conv1", "bn1", "layer1_0_conv1", "layer2_0_downsample_0", "layer4_1_bn2"} <= names
     assert not any("." in name for name in names)
 

@@ -150,7 +150,7 @@ def test_a_folder_of_ones_own_images(tmp_path, run):
             image.save(folder / name / f"{number}.JPG", exif=exif)
     data, runs = f"folder:{folder}", tmp_path / "runs"
     settings = ["--size", "17", "23", "--width", "0.0625", "--epochs", "1", "--batch-size", "8"]
-    code, output, error = run("folder", "--data", data, "--workdir", runs, *settings)
+    code, _, error = run("folder", "--data", data, "--workdir", runs, *settings)
     assert code == 0, error
     (report,) = runs.glob("*/report.json")
     score = export.score(export.Served(report.parent / "savedmodel"), load(data))
