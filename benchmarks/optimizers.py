@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from benchmarks.alternate import alternate, command_line, report
+from kerakit.models.classification import resnet18
 from kerakit.optimizers import SGD, AdaGrad, Adam, RMSProp
 
 PAIRS = {
@@ -31,23 +32,6 @@ PAIRS = {
     "RMSProp": (lambda: RMSProp(0.001), lambda: keras.optimizers.RMSprop(0.001)),
     "Adam": (lambda: Adam(0.001), lambda: keras.optimizers.Adam(0.001)),
 }
-
-
-def resnet18_shapes():
-    """Shapes of ResNet-18's 62 trainable variables, 11,689,512 numbers.
-
-    He et al., Deep Residual Learning for Image Recognition, 2016, Table 1.
-    """
-    shapes = [(7, 7, 3, 64), (64,), (64,)]
-    before = 64
-    for width in (64, 128, 256, 512):
-        for block in range(2):
-            shapes += [(3, 3, before, width), (width,), (width,)]
-            shapes += [(3, 3, width, width), (width,), (width,)]
-            if block == 0 and before != width:
-                shapes += [(1, 1, before, width), (width,), (width,)]
-            before = width
-    return [*shapes, (512, 1000), (1000,)]
 
 
 def compiled_step(optimizer, gradients):
@@ -78,7 +62,8 @@ def compiled_step(optimizer, gradients):
 def main():
     options = command_line(__doc__.splitlines()[0]).parse_args()
     generator = np.random.default_rng(0)
-    gradients = [generator.standard_normal(s).astype("float32") for s in resnet18_shapes()]
+    shapes = [tuple(variable.shape) for variable in resnet18().trainable_variables]
+    gradients = [generator.standard_normal(shape).astype("float32") for shape in shapes]
     comparisons = [
         alternate(
             work,

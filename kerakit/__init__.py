@@ -42,7 +42,7 @@ def __dir__():
 
 # A `.keras` file that holds parts loads after `import kerakit`: their classes are registered
 # by being imported. Only the command line goes without, so that its help needs no Keras.
-if not any(pathlib.Path(word).name == "kerakit" for word in sys.orig_argv[1:3]):
+if pathlib.Path(sys.argv[0]).name != "kerakit" and sys.orig_argv[1:3] != ["-m", "kerakit"]:
     for _name in __all__:
         if _name not in _TENSORFLOW:
             importlib.import_module(f"kerakit.{_name}")

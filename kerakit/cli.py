@@ -1,17 +1,16 @@
 """The command `kerakit`: answers from an export, its score, and its publication."""
 
 import argparse
-import contextlib
 import json
 import os
 import sys
-import tempfile
 from pathlib import Path
 
+from kerakit.atomic import replaced
 from kerakit.errors import InputError, one_sentence
+from kerakit.image_files import image_files, spare_inputs
+from kerakit.quiet import quiet_start
 
-# What TensorFlow reads, and browsers write.
-_IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp"}
 _BATCH_SIZE = 32
 
 
@@ -49,16 +48,16 @@ def _parser():
     predict.add_argument(
         "images",
         nargs="+",
-        type=Path,
+        type=_path,
         metavar="IMAGE|FOLDER",
         help="images, or folders in which all images are taken, those of their subfolders too",
     )
     predict.add_argument(
         "--top", type=_positive, default=1, metavar="N", help="classes an image (default: 1)"
     )
-    predict.add_argument("--json", type=Path, metavar="FILE", help="write the answers there too")
+    predict.add_argument("--json", type=_path, metavar="FILE", help="write the answers there too")
     predict.add_argument(
-        "--pictures", type=Path, metavar="DIR", help="draw each image with its answer below"
+        "--pictures", type=_path, metavar="DIR", help="draw each image with its answer below"
     )
     _add_batch_size(predict)
 
@@ -76,7 +75,7 @@ def _parser():
         metavar="SOURCE",
         help="digits, folder:DIR or tfds:NAME; its classes must be the export's",
     )
-    evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    evaluate.add_argument("--json", type=_path, metavar="FILE", help="write the figures there too")
     _add_batch_size(evaluate)
 
     publish = _command(
@@ -87,7 +86,9 @@ def _parser():
         "kerakit publish runs/digits --name digits",
     )
     publish.add_argument("run_folder", metavar="RUN", help="folder of the run, or its name in runs")
-    publish.add_argument("--to", default="savedmodels", metavar="DIR", help="default: savedmodels")
+    publish.add_argument(
+        "--to", type=_path, default="savedmodels", metavar="DIR", help="default: savedmodels"
+    )
     publish.add_argument("--name", help="name to publish under (default: the run's)")
     return parser
 
@@ -101,7 +102,7 @@ def _command(commands, run, name, text, example):
 def _add_savedmodel(command):
     command.add_argument(
         "directory",
-        type=Path,
+        type=_path,
         metavar="DIRECTORY",
         help="folder of a SavedModel, or of its numbered versions (the newest is taken)",
     )
@@ -117,6 +118,12 @@ def _add_batch_size(command):
     )
 
 
+def _path(text):
+    if not text:
+        raise argparse.ArgumentTypeError("must not be empty")
+    return Path(text)
+
+
 def _positive(text):
     number = int(text) if text.isdecimal() else 0
     if number < 1:
@@ -126,7 +133,9 @@ def _positive(text):
 
 def _predict(arguments):
     # Before TensorFlow, which takes seconds to load: a mistyped name is told at once.
-    files = _image_files(arguments.images)
+    files = image_files(arguments.images)
+    if arguments.pictures:
+        spare_inputs(files, arguments.pictures)
     export = _load_export()
     from kerakit.export.captioned import write_captioned
 
@@ -195,44 +204,12 @@ def _ranked(probabilities, classes, top):
     return [(classes[k], float(probabilities[k])) for k in order]
 
 
-def _image_files(paths):
-    """(file, name of its picture) for each image that the paths mean."""
-    files = []
-    for path in paths:
-        if path.is_dir():
-            found = sorted(
-                file
-                for file in path.rglob("*")
-                if file.suffix.lower() in _IMAGE_SUFFIXES and file.is_file()
-            )
-            if not found:
-                raise InputError(
-                    f"{path} holds no images; looked for "
-                    f"{', '.join(sorted(_IMAGE_SUFFIXES))} in it and its subfolders."
-                )
-            files += [(file, file.relative_to(path)) for file in found]
-        elif path.is_file():
-            files.append((path, Path(path.name)))
-        else:
-            raise InputError(f"{path} does not exist; give an image or a folder of images.")
-    taken, named = set(), []
-    for file, name in files:
-        # a.jpg and a.png, or x/a.png and y/a.png, are two pictures.
-        picture, number = name.with_suffix(".png"), 1
-        while picture in taken:
-            number += 1
-            picture = name.with_name(f"{name.stem}-{number}.png")
-        taken.add(picture)
-        named.append((file, picture))
-    return named
-
-
 def _evaluate(arguments):
     export = _load_export()
     from kerakit.data import load  # after TensorFlow's own messages are out of the way
 
     served = export.Served(arguments.directory)
-    data = load(arguments.data)
+    data = load(arguments.data, **_split_of(served.card, arguments.data))
     figures = export.score(served, data, batch_size=arguments.batch_size)
     print(f"{served.folder} on the {figures['images']} validation images of {data.name}")
     for name in ("accuracy", "precision_macro", "recall_macro", "f1_macro"):
@@ -242,6 +219,20 @@ def _evaluate(arguments):
             arguments.json, {"savedmodel": str(served.folder), "data": data.name, **figures}
         )
     return 0
+
+
+def _split_of(card, source):
+    """The settings by which the model's run divided these data, where it learnt from them."""
+    if _place((card.get("data") or {}).get("name") or "") != _place(source):
+        return {}
+    config = card.get("config") or {}
+    given = {name: config[name] for name in ("val_fraction", "skip_bad") if name in config}
+    return {**given, "group_by": config.get("group_by") or None}
+
+
+def _place(source):
+    kind, colon, place = source.partition(":")
+    return (kind, Path(place).resolve() if colon else None)
 
 
 def _publish(arguments):
@@ -254,7 +245,9 @@ def _publish(arguments):
 def _write_json(path, content):
     def write():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        with replaced(path) as file:
+            # ASCII: names of files need not be UTF-8.
+            file.write_text(json.dumps(content, indent=2) + "\n")
 
     _writing(path, write)
 
@@ -276,24 +269,6 @@ def _load_export():
     # Read when TensorFlow loads. What fails comes as an exception, so nothing is lost; what
     # is written before the level is looked at, the redirection holds back.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _quiet_start():
+    with quiet_start():
         from kerakit import export
     return export
-
-
-@contextlib.contextmanager
-def _quiet_start():
-    """Holds back what native code writes to standard error, unless something fails."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            held.seek(0)
-            os.write(kept, held.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)

@@ -12,6 +12,7 @@ command is given again. On a CPU, XLA is off unless --jit is given: it is slower
 """
 
 import math
+import shlex
 from dataclasses import dataclass
 from typing import Literal
 
@@ -104,20 +105,20 @@ PRESETS = {
 }
 
 
+BUILDERS = {"resnet18": kerakit.models.classification.resnet18}
+
+
 def train(config):
     check(config)
+    keras.utils.set_random_seed(config.seed)
     data = kerakit.data.load(
         config.data,
         val_fraction=config.val_fraction,
         group_by=config.group_by or None,
         skip_bad=config.skip_bad,
     )
-    run = kerakit.runs.Run(config, name=config.name or run_name(config), monitor="val_accuracy")
     preparation = kerakit.data.Preparation(
-        height=config.size[0],
-        width=config.size[1],
-        channels=config.channels,
-        fit=config.fit,
+        height=config.size[0], width=config.size[1], channels=config.channels, fit=config.fit
     )
     batches = kerakit.data.TrainingBatches(
         data.train_source,
@@ -131,7 +132,6 @@ def train(config):
     validation = kerakit.data.evaluation_batches(
         data.val_source, preparation, batch_size=config.batch_size
     )
-
     model = build(config, len(data.classes))
     model.compile(
         optimizer=kerakit.optimizers.SGD(
@@ -141,7 +141,13 @@ def train(config):
         ),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[kerakit.metrics.ConfusionMatrix(len(data.classes), averages=("macro",))],
-        jit_compile=config.jit,
+        # Keras's choice is XLA on a GPU and none on a CPU, where it is slower.
+        jit_compile=True if config.jit else "auto",
+    )
+
+    # Only now that all is in order does a run begin.
+    run = kerakit.runs.Run(
+        config, name=config.name or run_name(config), data=data, monitor="val_accuracy"
     )
     print(
         f"{config.model}: {model.count_params():,} parameters; {data.train_source.size} images to "
@@ -159,21 +165,23 @@ def train(config):
     figures = kerakit.runs.finish_classifier(
         run,
         model,
+        recipe="classify",
         data=data,
         preparation=preparation,
         batch_size=config.batch_size,
         keep=config.keep,
     )
+    ask = shlex.join(["kerakit", "predict", f"{run.folder}/savedmodel", f"{run.folder}/samples"])
     print(
         f"accuracy {figures['accuracy']:.4f} on {figures['images']} images held out\n"
         f"report {run.folder / 'report.md'}, model {figures['savedmodel']}; ask it:\n"
-        f"    kerakit predict {run.folder / 'savedmodel'} {run.folder / 'samples'}"
+        f"    {ask}"
     )
     return figures
 
 
 def build(config, num_classes):
-    model = kerakit.models.classification.resnet18(
+    model = BUILDERS[config.model](
         input_shape=(*config.size, config.channels),
         num_classes=num_classes,
         normalization=config.normalization,
@@ -181,10 +189,7 @@ def build(config, num_classes):
         width=config.width,
     )
     if config.init:
-        try:
-            model.load_weights(config.init)
-        except (OSError, ValueError) as error:
-            raise InputError(f"--init {config.init} does not fit this model: {error}") from error
+        kerakit.training.start_from(config.init, model)
     return model
 
 
@@ -217,20 +222,22 @@ def run_name(config):
 
 
 def check(config):
+    zero = ("seed", "patience", "weight_decay", "clip_norm", "warmup_epochs", "momentum")
+    zero += ("rotation", "translation", "zoom")
     kerakit.runs.require(
         config,
-        at_least={
-            "epochs": 1,
-            "batch_size": 1,
-            "seed": 0,
-            "patience": 0,
-            "weight_decay": 0,
-            "clip_norm": 0,
-            "warmup_epochs": 0,
-            "momentum": 0,
-        },
-        above={"learning_rate": 0, "width": 0},
+        at_least={"epochs": 1, "batch_size": 1, **dict.fromkeys(zero, 0)},
+        above={"learning_rate": 0, "width": 0, "val_fraction": 0},
+        at_most={"rotation": 180, "translation": 1, "seed": 2**31 - 1, "width": 16},
+        below={"momentum": 1, "zoom": 1, "val_fraction": 1},
     )
+    if not all(1 <= side <= 4096 for side in config.size):
+        raise InputError(f"--size must be two numbers from 1 to 4096, got {config.size}.")
+    if config.normalization == "imagenet" and config.channels != 3:
+        raise InputError(
+            f"--normalization imagenet needs --channels 3, got {config.channels}; "
+            "give --normalization image_max."
+        )
 
 
 def main():

@@ -10,14 +10,18 @@ import subprocess
 import sys
 import tomllib
 
+import kerakit
+
 PYPROJECT = pathlib.Path(__file__).parents[1] / "pyproject.toml"
 LIMIT = 0.5  # seconds that `import kerakit` may add to `import keras`
 # An entry into each extra from the package itself.
 USES = {
     "plot": "from kerakit.metrics import ConfusionMatrix; ConfusionMatrix(2).plot()",
     "tfds": "import kerakit; kerakit.data.load('tfds:mnist')",
-    "recipes": "from recipes.classify import main; main()",
-    "serve": "from kerakit.extras import need; need('tensorflow_serving.apis', extra='serve')",
+    "recipes": "from kerakit.runs import Run; Run(None, name='', data=None, monitor='')",
+    # An export goes without; what it says of that is logged.
+    "serve": "from kerakit.export.warmup import write_warmup; "
+    "write_warmup('.', {}, model_name='x'); raise SystemExit(1)",
 }
 TOOLS = {"test", "bench", "dev"}  # for work on kerakit itself
 
@@ -34,6 +38,9 @@ def python(code):
 
 
 def main():
+    for name in kerakit.__all__:
+        getattr(kerakit, name)
+
     assert importlib.util.find_spec("matplotlib") is None, "this environment has optional packages"
     assert extras() == set(USES) | TOOLS
 

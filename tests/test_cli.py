@@ -243,3 +243,55 @@ def test_as_a_program(exported, place):
         "bytes 74 65 78 74.",
         "1 of 2 images could not be read.",
     ]
+
+
+def test_pictures_never_take_the_place_of_the_images(exported, place, capsys):
+    (place / "scans" / "c.png").write_bytes(encoded(9, 9, seed=4))
+    before = (place / "scans" / "c.png").read_bytes()
+    line = refused(capsys, "predict", exported, "scans", "--pictures", "scans")
+    assert line.startswith("error: --pictures scans would overwrite scans/c.png")
+    assert (place / "scans" / "c.png").read_bytes() == before
+
+
+def test_empty_arguments_are_refused(exported, capsys):
+    assert "must not be empty" in refused(capsys, "predict", exported, "")
+
+
+def test_evaluate_divides_the_data_as_the_run_did(place, capsys):
+    """Images that the model learnt from must not count as validation images."""
+    draw = np.random.default_rng(0)
+    for number in range(40):
+        folder = place / "photos" / ("cat" if number % 2 else "dog")
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = draw.integers(0, 256, (6, 6, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    model = keras.Sequential(
+        [keras.Input((6, 6, 3)), keras.layers.Flatten(), keras.layers.Dense(2)]
+    )
+    source = "folder:photos"
+    export.save(
+        model,
+        place / "saved",
+        preparation=Preparation(height=6, width=6),
+        classes=["cat", "dog"],
+        card={"data": {"name": source}, "config": {"val_fraction": 0.5, "group_by": ""}},
+    )
+    held_out = load(source, val_fraction=0.5).val_source.size
+    assert held_out != load(source).val_source.size
+    assert main(["evaluate", "saved", "--data", f"folder:{place}/photos"]) == 0
+    assert f"on the {held_out} validation images" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("card.json", "{}", "card.json cannot be read (it lacks task"),
+        ("card.json", "[]", "card.json cannot be read"),
+        ("assets/classes.txt", "a\nb\n", "names other classes than"),
+    ],
+)
+def test_an_edited_export_is_refused(name, content, message, exported, place, capsys):
+    copy = place / "copy" / "1"
+    shutil.copytree(exported, copy)
+    (copy / name).write_text(content)
+    assert message in refused(capsys, "predict", copy, "photo.jpg")

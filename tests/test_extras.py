@@ -35,4 +35,4 @@ def test_the_error_names_the_extra(extra):
         check=False,
     )
     assert result.returncode != 0
-    assert f"pip install kerakit[{extra}]" in result.stderr.splitlines()[-1]
+    assert f"pip install kerakit[{extra}]" in result.stderr

@@ -134,8 +134,12 @@ class EarlyStopping(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def on_train_end(self, logs=None):
+        self.restore(self.model)
+
+    def restore(self, model):
+        """Gives a model the best weights so far, where they are kept."""
         if self._best_weights is not None:
-            self.model.set_weights(self._best_weights)
+            model.set_weights(self._best_weights)
 
     def get_state(self):
         """What `set_state` of another object needs to go on as this one would.

@@ -7,6 +7,7 @@ import warnings
 import tensorflow as tf
 
 from kerakit.data.check import unreadable_images
+from kerakit.data.classes import checked_classes
 from kerakit.data.decode import decode
 from kerakit.data.source import Data, IndexedSource
 from kerakit.data.split import held_out
@@ -53,7 +54,7 @@ def load_folder(directory, *, seed, val_fraction, group_by, skip_bad):
     if not parts:
         files = _split(root, files[""], seed=seed, fraction=val_fraction, group_by=group_by)
 
-    classes = tuple(sorted(files["train"]))
+    classes = checked_classes(sorted(files["train"]))
     for name in sorted(set(files["val"]) - set(classes)):
         raise InputError(
             f"{root}: the class {name} is held out for validation but has no training images; "

@@ -1,5 +1,7 @@
 """An image with what a model said about it written below."""
 
+import numpy as np
+
 from kerakit.extras import need
 
 # Wide enough for a line of text, also below a digit of 8 x 8 pixels.
@@ -24,7 +26,11 @@ def write_captioned(image_file, lines, path):
 
     with pillow.open(image_file) as opened:
         # Upright, and transparent parts white: as the model saw it.
-        image = operations.exif_transpose(opened).convert("RGBA")
+        image = operations.exif_transpose(opened)
+        if image.mode.startswith("I;16"):
+            # Pillow would show all above 255 as white; the model saw the upper 8 bits.
+            image = pillow.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        image = image.convert("RGBA")
     shown = pillow.new("RGB", image.size, "white")
     shown.paste(image, mask=image)
     longest = max(shown.size)

@@ -1,19 +1,22 @@
 """`card.json`: what an export is, where it comes from, and how to call it."""
 
 import datetime as dt
-import importlib.metadata
 import json
 import math
-import os
 import platform
 from pathlib import Path
 
+import keras
 import numpy as np
+import tensorflow as tf
 
 import kerakit
+from kerakit.atomic import replaced
 from kerakit.errors import InputError
 
 CARD = "card.json"
+# What is read again from a card.
+READ = ("task", "classes", "preparation", "verification")
 # What only the one who trained the model knows.
 GIVEN = ("recipe", "command", "config", "data", "metrics", "licence")
 
@@ -55,7 +58,7 @@ def make_card(model, *, task, signatures, classes, preparation, warmup_requests,
         "versions": {
             "python": platform.python_version(),
             "kerakit": kerakit.__version__,
-            **{name: importlib.metadata.version(name) for name in ("keras", "tensorflow", "numpy")},
+            **{module.__name__: module.__version__ for module in (keras, tf, np)},
         },
         "date": now(),
         "verification": None,
@@ -70,9 +73,8 @@ def now():
 def write_card(folder, card):
     """Writes a card, replacing one that is there in one step."""
     text = json.dumps(_plain(card), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    temporary = Path(folder) / f".{CARD}"
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, Path(folder) / CARD)
+    with replaced(Path(folder) / CARD) as file:
+        file.write_text(text, encoding="utf-8")
 
 
 def read_card(folder):
@@ -83,13 +85,16 @@ def read_card(folder):
     """
     path = Path(folder) / CARD
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        card = json.loads(path.read_text(encoding="utf-8"))
+        if missing := [key for key in READ if key not in card]:
+            raise ValueError(f"it lacks {', '.join(missing)}")
+        return card
     except FileNotFoundError:
         raise InputError(
             f"{folder} has no {CARD}, so it was not written by kerakit.export.save; "
             "only such a SavedModel can be read here."
         ) from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{path} cannot be read ({error}); export the model again.") from error
 
 

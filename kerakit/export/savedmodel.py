@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerakit.data.classes import checked_classes
 from kerakit.errors import InputError
 from kerakit.export.answers import TASKS
 from kerakit.export.card import make_card, write_card
@@ -61,7 +62,7 @@ def save(
         )
     if task not in TASKS:
         raise ValueError(f"`task` must be one of {', '.join(TASKS)}, got {task!r}.")
-    classes = _checked_classes(classes)
+    classes = checked_classes(classes)
     _check_fit(model, preparation, classes)
     directory = Path(directory)
     if version is None:
@@ -158,20 +159,6 @@ def _describe(preparation, task, num_classes):
         "serving_default": {"inputs": {ENCODED: encoded}, "outputs": outputs},
         "tensors": {"inputs": {PIXELS: pixels}, "outputs": outputs},
     }
-
-
-def _checked_classes(classes):
-    classes = [str(name) for name in classes]
-    for name in classes:
-        if not name.strip() or name != name.strip() or len(name.splitlines()) != 1:
-            raise InputError(
-                f"A class is called {name!r}; a name is one line of text, not blank, with no "
-                "space before or after it."
-            )
-    repeated = sorted({name for name in classes if classes.count(name) > 1})
-    if repeated:
-        raise InputError(f"Two classes are both called {repeated[0]!r}; each needs its own name.")
-    return classes
 
 
 def _check_fit(model, preparation, classes):

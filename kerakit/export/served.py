@@ -30,7 +30,7 @@ class Served:
     def __init__(self, directory):
         self.folder = version_folder(Path(directory))
         self.card = read_card(self.folder)
-        self.classes = tuple(self.card["classes"])
+        self.classes = _classes(self.folder, self.card)
         try:
             self._loaded = tf.saved_model.load(str(self.folder))
         except (OSError, tf.errors.OpError) as error:
@@ -38,6 +38,11 @@ class Served:
                 f"{self.folder} is a damaged SavedModel ({str(error).splitlines()[0]}); "
                 "export the model again."
             ) from error
+        if "serving_default" not in self._loaded.signatures:
+            raise InputError(
+                f"{self.folder} has no signature serving_default, so it was not written by "
+                "kerakit.export.save; export the model again."
+            )
         self._answer = self._loaded.signatures["serving_default"]
 
     def answer(self, encoded, *, batch_size=32):
@@ -72,3 +77,18 @@ class Served:
             return [answer for image in batch for answer in self._answer_batch([image])]
         values = {name: value.numpy() for name, value in outputs.items()}
         return [{name: value[i] for name, value in values.items()} for i in range(len(batch))]
+
+
+def _classes(folder, card):
+    """The classes, if the card names those that the export was written with."""
+    listing = folder / "assets" / "classes.txt"
+    try:
+        written = listing.read_text(encoding="utf-8").split("\n")[:-1]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{listing} cannot be read ({error}); export the model again.") from error
+    if written != card["classes"]:
+        raise InputError(
+            f"{folder / 'card.json'} names other classes than {listing}: one of them was edited; "
+            "export the model again."
+        )
+    return tuple(written)

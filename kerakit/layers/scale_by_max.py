@@ -7,7 +7,7 @@ from kerakit.ops.scale_by_max import scale_by_max
 
 @keras.saving.register_keras_serializable(package="kerakit")
 class ScaleByMax(keras.layers.Layer):
-    """Divides each image of a batch by its own largest value.
+    """Divides each example of a batch, an image or a clip as a whole, by its largest value.
 
     Fluorescence and other dark images differ in exposure from one to the next;
     fixed statistics such as ImageNet's leave that difference in. Keras has
@@ -30,7 +30,7 @@ class ScaleByMax(keras.layers.Layer):
 
     >>> import numpy as np
     >>> layer = ScaleByMax()
-    >>> float(np.max(layer(np.full((1, 2, 2, 1), 51.0))))
+    >>> float(keras.ops.max(layer(np.full((1, 2, 2, 1), 51.0))))
     1.0
     """
 

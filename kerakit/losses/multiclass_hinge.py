@@ -12,8 +12,9 @@ def multiclass_hinge(labels, scores, *, margin=1.0):
     For each example: `sum over j != y of max(0, s_j - s_y + margin)`.
 
     Args:
-        labels: (...) integer classes in [0, K). A label outside gives NaN, for no score is
-            right there and a finite loss would hide it.
+        labels: (...) integer classes in [0, K), or -1 for padding, whose loss and gradient
+            are 0. Any other label gives NaN, for no score is right there and a finite loss
+            would hide it.
         scores: (..., K) float scores, unnormalised.
         margin: Distance by which the right class must lead, in score units.
 
@@ -27,12 +28,13 @@ def multiclass_hinge(labels, scores, *, margin=1.0):
     num_classes = scores.shape[-1]
     labels = ops.cast(labels, "int32")
     is_class = ops.logical_and(labels >= 0, labels < num_classes)
+    outside = ops.where(labels == -1, 0.0, math.nan)
     within = ops.clip(labels, 0, num_classes - 1)
     is_right = ops.one_hot(within, num_classes, dtype=scores.dtype)
     right = ops.sum(is_right * scores, axis=-1, keepdims=True)
     violation = ops.relu(scores - right + margin)
     loss = ops.sum(violation * (1.0 - is_right), axis=-1)
-    return ops.where(is_class, loss, ops.full_like(loss, math.nan))
+    return ops.where(is_class, loss, ops.cast(outside, loss.dtype))
 
 
 @keras.saving.register_keras_serializable(package="kerakit")
@@ -48,6 +50,11 @@ class MulticlassHinge(keras.losses.Loss):
     a pixel. Labels are sparse, of shape (B,) or (B, 1), or one-hot, (B, K); which of them is
     read from the shapes, not from the values. Soft targets are not hinge targets: of such a
     row the largest entry counts as the class.
+
+    The label -1, or a one-hot row of zeros, is padding: its loss and gradient are 0, with
+    `sample_weight` and without. It still counts as an example where the loss is averaged, as
+    one of weight 0 does; `reduction="mean_with_sample_weight"` averages over the weights. Any
+    other label outside [0, K) gives NaN, under a weight of 0 too.
 
     Args:
         margin: Distance by which the right class must lead, in score units; positive.
@@ -112,4 +119,6 @@ def _labels(y_true, y_pred):
         )
     if is_sparse:
         return y_true
-    return ops.squeeze(y_true, axis=-1) if true_shape[-1] == 1 else ops.argmax(y_true, axis=-1)
+    if true_shape[-1] == 1:
+        return ops.squeeze(y_true, axis=-1)
+    return ops.where(ops.any(y_true, axis=-1), ops.argmax(y_true, axis=-1), -1)

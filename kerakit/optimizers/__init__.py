@@ -1,4 +1,8 @@
-"""Optimizers in the sheet's formulas, with PyTorch's conventions as a switch."""
+"""Optimizers in their textbook formulas, with PyTorch's conventions as a switch.
+
+The switch is `convention`, `"sheet"` or `"torch"`; the sheet is the list of textbook formulas in
+docs/coverage.md.
+"""
 
 from kerakit.optimizers.adagrad import AdaGrad
 from kerakit.optimizers.adam import Adam

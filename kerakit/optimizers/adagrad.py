@@ -23,7 +23,8 @@ class AdaGrad(AdaptiveOptimizer):
             under `"sheet"`, 1e-10 under `"torch"`.
         weight_decay: Lambda of a coupled L2 penalty, at least 0: the gradient is
             `g + lambda W`, after clipping. None for no penalty.
-        convention: `"sheet"` or `"torch"`: whose default epsilon. The formula is one.
+        convention: `"sheet"` (the textbook form listed in docs/coverage.md) or `"torch"`
+            (`torch.optim`'s): whose default epsilon. The formula is one.
         **options: Options of `keras.optimizers.Optimizer`: `clipnorm`, `clipvalue`,
             `global_clipnorm`, `use_ema`, `ema_momentum`, `ema_overwrite_frequency`,
             `loss_scale_factor`, `gradient_accumulation_steps`, `name`.
@@ -35,7 +36,7 @@ class AdaGrad(AdaptiveOptimizer):
     Reference:
         Duchi, Hazan and Singer, Adaptive Subgradient Methods for Online Learning and
         Stochastic Optimization, 2011, Fig. 1 (diagonal). Deviations: epsilon is added
-        to the root alone, as the sheet and `torch.optim.Adagrad` have it.
+        to the root alone, as textbooks and `torch.optim.Adagrad` have it.
 
     Example:
 

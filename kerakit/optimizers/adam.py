@@ -40,7 +40,8 @@ class Adam(AdaptiveOptimizer):
         weight_decay: Lambda of a coupled L2 penalty, at least 0: the gradient is
             `g + lambda W`, after clipping. None for no penalty. Keras's is decoupled
             (AdamW, for which use `keras.optimizers.AdamW`).
-        convention: `"sheet"` or `"torch"`: whose default epsilon. The formula is one.
+        convention: `"sheet"` (the textbook form listed in docs/coverage.md) or `"torch"`
+            (`torch.optim`'s): whose default epsilon. The formula is one.
         **options: Options of `keras.optimizers.Optimizer`: `clipnorm`, `clipvalue`,
             `global_clipnorm`, `use_ema`, `ema_momentum`, `ema_overwrite_frequency`,
             `loss_scale_factor`, `gradient_accumulation_steps`, `name`.

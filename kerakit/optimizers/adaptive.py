@@ -11,9 +11,10 @@ class AdaptiveOptimizer(CoupledOptimizer):
     Args:
         learning_rate: As in `keras.optimizers.Optimizer`.
         epsilon: Positive; None for the convention's own, which is
-            `keras.config.epsilon()` for `"sheet"`, as the sheet names none.
+            `keras.config.epsilon()` for `"sheet"`, as the textbooks leave it open.
         torch_epsilon: PyTorch's default for this formula.
-        convention: `"sheet"` or `"torch"`.
+        convention: `"sheet"` (the textbook form listed in docs/coverage.md) or `"torch"`
+            (`torch.optim`'s).
         **options: As in `CoupledOptimizer`.
 
     Raises:

@@ -7,7 +7,7 @@ from keras import ops
 class CoupledOptimizer(keras.optimizers.Optimizer):
     """A Keras optimizer whose weight decay is part of the gradient.
 
-    `weight_decay` is the sheet's L2 regularization, `R(W) = lambda / 2 sum W^2`:
+    `weight_decay` is L2 regularization, `R(W) = lambda / 2 sum W^2`:
     the gradient that the formula sees is `g + lambda W`, after clipping. Keras
     subtracts `lr lambda W` from the weight instead, past the formula (decoupled),
     which is another method as soon as the formula is not linear in `g`.
@@ -16,7 +16,8 @@ class CoupledOptimizer(keras.optimizers.Optimizer):
 
     Args:
         learning_rate: As in `keras.optimizers.Optimizer`; at least 0.
-        convention: `"sheet"` or `"torch"`.
+        convention: `"sheet"` (the textbook form listed in docs/coverage.md) or `"torch"`
+            (`torch.optim`'s).
         weight_decay: Lambda, at least 0, or None.
         **options: Forwarded to `keras.optimizers.Optimizer`, which refuses what
             it does not know.

@@ -20,12 +20,13 @@ class RMSProp(AdaptiveOptimizer):
         learning_rate: Float, at least 0, or a
             `keras.optimizers.schedules.LearningRateSchedule`.
         beta: In [0, 1), the share of the average that is kept. None: 0.9 under
-            `"sheet"` (Hinton's; the sheet names none), 0.99 under `"torch"` (its alpha).
+            `"sheet"` (Hinton's), 0.99 under `"torch"` (its alpha).
         epsilon: Positive, added outside the root. None: `keras.config.epsilon()`
             under `"sheet"`, 1e-8 under `"torch"`.
         weight_decay: Lambda of a coupled L2 penalty, at least 0: the gradient is
             `g + lambda W`, after clipping. None for no penalty.
-        convention: `"sheet"` or `"torch"`: whose defaults. The formula is one.
+        convention: `"sheet"` (the textbook form listed in docs/coverage.md) or `"torch"`
+            (`torch.optim`'s): whose defaults. The formula is one.
         **options: Options of `keras.optimizers.Optimizer`: `clipnorm`, `clipvalue`,
             `global_clipnorm`, `use_ema`, `ema_momentum`, `ema_overwrite_frequency`,
             `loss_scale_factor`, `gradient_accumulation_steps`, `name`.

@@ -19,7 +19,7 @@ class SGD(CoupledOptimizer):
       at once.
 
     The two are equal while the learning rate stays the same. `keras.optimizers.SGD`
-    has the sheet's momentum, but decoupled weight decay: W = 1, g = 0.1, rate 0.1,
+    has the momentum of `"sheet"`, but decoupled weight decay: W = 1, g = 0.1, rate 0.1,
     momentum 0.9 and weight decay 0.5 give 0.940, 0.829 here and 0.940, 0.874 there
     after one and two steps.
 
@@ -29,7 +29,8 @@ class SGD(CoupledOptimizer):
         momentum: In [0, 1); 0 is plain descent.
         weight_decay: Lambda of a coupled L2 penalty, at least 0: the gradient is
             `g + lambda W`, after clipping. None for no penalty.
-        convention: `"sheet"` or `"torch"`, see above.
+        convention: `"sheet"` (the textbook form listed in docs/coverage.md) or `"torch"`
+            (`torch.optim`'s), see above.
         **options: Options of `keras.optimizers.Optimizer`: `clipnorm`, `clipvalue`,
             `global_clipnorm`, `use_ema`, `ema_momentum`, `ema_overwrite_frequency`,
             `loss_scale_factor`, `gradient_accumulation_steps`, `name`.
@@ -39,8 +40,8 @@ class SGD(CoupledOptimizer):
 
     Reference:
         Sutskever, Martens, Dahl and Hinton, On the importance of initialization and
-        momentum in deep learning, 2013, Eq. 1 and 2 (the sheet's convention, with
-        v of the other sign). `torch.optim.SGD` (the other). Deviations: none.
+        momentum in deep learning, 2013, Eq. 1 and 2 (`"sheet"`, with v of the
+        other sign). `torch.optim.SGD` (`"torch"`). Deviations: none.
 
     Example:
 

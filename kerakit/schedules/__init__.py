@@ -1,4 +1,4 @@
-"""Learning rates over time: the sheet's decays, warm-up and joining, in steps or epochs."""
+"""Learning rates over time: three decays, warm-up and joining, in steps or epochs."""
 
 from kerakit.schedules.decay import ExponentialDecay, InverseTimeDecay, StepDecay
 from kerakit.schedules.join import Join

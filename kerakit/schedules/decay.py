@@ -1,4 +1,4 @@
-"""The sheet's three decays: in steps, exponential, and as 1 / t."""
+"""Three decays: in steps, exponential, and as 1 / t."""
 
 import math
 
@@ -39,8 +39,8 @@ class StepDecay(Decay):
     `lr = lr_0 gamma^floor(t / s)`. The floor is taken of integers and so is right for
     every t. `keras.optimizers.schedules.ExponentialDecay(staircase=True)` divides in
     float32: from t = 2^24 on it can drop a step early (with s = 16,777,217 at
-    t = 16,777,216), and its power loses digits, 4.8e-5 of the rate after 5,000 drops by
-    0.99, against 8e-7 here.
+    t = 16,777,216), and its power loses digits: over 0 to 5,000 drops by 0.99 it is off
+    by up to 4.9e-5 of the rate, against at most 2.3e-6 here.
 
     Args:
         initial_learning_rate: Positive.
@@ -99,6 +99,11 @@ class ExponentialDecay(Decay):
     Raises:
         ValueError: If an argument is out of its range.
 
+    Reference:
+        Senior, Heigold, Ranzato and Yang, An empirical study of learning rates in deep
+        neural networks for speech recognition, 2013 (exponential scheduling).
+        Deviations: base e in place of 10.
+
     Example:
 
     >>> schedule = ExponentialDecay(0.1, rate=0.5, steps_per_epoch=10)
@@ -126,7 +131,7 @@ class InverseTimeDecay(Decay):
     """Decay of the learning rate as 1 / t: `lr = lr_0 / (1 + k t)`.
 
     `keras.optimizers.schedules.InverseTimeDecay(lr_0, 1, k)` gives the same rates. This
-    one exists for the epochs, so that the sheet's three decays are set alike.
+    one exists for the epochs, so that the three decays are set alike.
 
     Args:
         initial_learning_rate: Positive.
@@ -136,6 +141,12 @@ class InverseTimeDecay(Decay):
 
     Raises:
         ValueError: If an argument is out of its range.
+
+    Reference:
+        Robbins and Monro, A Stochastic Approximation Method, 1951 (steps of the type
+        1 / n). Bottou, Stochastic Gradient Descent Tricks, 2012, has this form, with
+        k = lr_0 lambda for a loss whose L2 penalty has the factor lambda / 2.
+        Deviations: k is free.
 
     Example:
 

@@ -27,6 +27,9 @@ class Join(keras.optimizers.schedules.LearningRateSchedule):
     Raises:
         ValueError: If an argument is out of its range.
 
+    Reference:
+        None: a plain combination.
+
     Example:
 
     >>> from kerakit.schedules import ExponentialDecay

@@ -1,10 +1,10 @@
 """The best model so far, kept in a file."""
 
-import os
 import pathlib
 
 import keras
 
+from kerakit.atomic import replaced
 from kerakit.errors import InputError
 
 COMPARE = {"max": lambda new, old: new > old, "min": lambda new, old: new < old}
@@ -41,12 +41,8 @@ class BestModel(keras.callbacks.Callback):
         value = float(logs[self.monitor])
         if self.best is None or COMPARE[self.mode](value, self.best):
             self.best = value
-            temporary = self.path.with_name(f".{os.getpid()}-{self.path.name}")
-            try:
-                self.model.save(temporary)
-                os.replace(temporary, self.path)
-            finally:
-                temporary.unlink(missing_ok=True)
+            with replaced(self.path) as file:
+                self.model.save(file)
 
     def get_state(self):
         return {"best": self.best}

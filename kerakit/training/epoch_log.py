@@ -1,11 +1,12 @@
 """The figures of every epoch, in a CSV file that a resumed run carries on."""
 
 import csv
-import os
 import pathlib
 import time
 
 import keras
+
+from kerakit.atomic import replaced
 
 
 class EpochLog(keras.callbacks.Callback):
@@ -45,9 +46,7 @@ class EpochLog(keras.callbacks.Callback):
 
     def _write(self):
         columns = list(dict.fromkeys(key for row in self.rows for key in row))
-        temporary = self.path.with_name(f".{os.getpid()}-{self.path.name}")
-        with open(temporary, "w", newline="") as file:
+        with replaced(self.path) as place, open(place, "w", newline="") as file:
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(self.rows)
-        os.replace(temporary, self.path)

@@ -1,10 +1,13 @@
 """Keras's own `fit`, which goes on where a killed run stopped."""
 
+import math
 import pathlib
 import sys
 
 import keras
 
+from kerakit.callbacks import EarlyStopping
+from kerakit.errors import InputError
 from kerakit.training.state import Progress, restore_state, save_state
 
 
@@ -28,6 +31,10 @@ def fit(model, batches, *, epochs, state, validation=None, callbacks=()):
 
     Returns:
         Number of epochs that had been finished before this call.
+
+    Raises:
+        InputError: If the state is damaged or another run's, or the loss is no longer finite;
+            nothing of such an epoch is saved.
     """
     state = pathlib.Path(state)
     callbacks = list(callbacks)
@@ -35,8 +42,12 @@ def fit(model, batches, *, epochs, state, validation=None, callbacks=()):
     if state.exists():
         before = restore_state(state, model, callbacks=callbacks)
     if before.epoch >= epochs or before.stopped:
-        # As `fit` does at its end: averaged weights, where the optimizer keeps them, take over.
+        # What Keras does at the end of `fit`, after the state was saved: averaged weights,
+        # where the optimizer keeps them, take over, and then the best ones.
         model.optimizer.finalize_variable_values(model.trainable_variables)
+        for callback in callbacks:
+            if isinstance(callback, EarlyStopping):
+                callback.restore(model)
     else:
         steps = batches.steps_per_epoch
         model.fit(
@@ -46,11 +57,21 @@ def fit(model, batches, *, epochs, state, validation=None, callbacks=()):
             steps_per_epoch=steps,
             validation_data=validation,
             # Last of all, so that what the others decide at an epoch's end is saved.
-            callbacks=[*callbacks, _SaveState(state, callbacks)],
+            callbacks=[_StopOnDivergence(), *callbacks, _SaveState(state, callbacks)],
             shuffle=False,  # the batches come in their order already
             verbose=1 if sys.stdout.isatty() else 2,
         )
     return before.epoch
+
+
+class _StopOnDivergence(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):
+            raise InputError(
+                f"The loss is {loss} after epoch {epoch + 1}: the training diverged; "
+                "lower the learning rate, or clip the gradients."
+            )
 
 
 class _SaveState(keras.callbacks.Callback):

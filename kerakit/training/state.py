@@ -3,12 +3,13 @@
 import hashlib
 import io
 import json
-import os
 import pathlib
 import typing
 
+import keras
 import numpy as np
 
+from kerakit.atomic import replaced
 from kerakit.errors import InputError
 
 DIGEST = 32  # bytes of a SHA-256
@@ -34,27 +35,20 @@ def save_state(path, model, *, callbacks=(), progress):
         callbacks: Keras callbacks; those with `get_state()` and `set_state()` are kept.
         progress: The run's `Progress`.
     """
-    path = pathlib.Path(path)
-    arrays = {f"model/{i}": np.asarray(v) for i, v in enumerate(model.variables)}
-    arrays |= {f"optimizer/{i}": np.asarray(v) for i, v in enumerate(_optimizer_variables(model))}
-    states = [
-        _pack(callback.get_state(), arrays, f"callback/{i}")
-        for i, callback in enumerate(_stateful(callbacks))
-    ]
-    arrays["progress"] = np.array(json.dumps({**progress._asdict(), "callbacks": states}))
+    arrays = {f"model/{i}": _plain(v) for i, v in enumerate(model.variables)}
+    arrays |= {f"optimizer/{i}": _plain(v) for i, v in enumerate(_optimizer_variables(model))}
+    stateful = _stateful(callbacks)
+    record = {
+        **progress._asdict(),
+        "callbacks": _names(stateful),
+        "states": [_pack(c.get_state(), arrays, f"callback/{i}") for i, c in enumerate(stateful)],
+    }
+    arrays["progress"] = np.array(json.dumps(record))
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     content = buffer.getvalue()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.write(hashlib.sha256(content).digest())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replaced(path) as file:
+        file.write_bytes(content + hashlib.sha256(content).digest())
 
 
 def restore_state(path, model, *, callbacks=()):
@@ -74,20 +68,23 @@ def restore_state(path, model, *, callbacks=()):
     data = pathlib.Path(path).read_bytes()
     content, digest = data[:-DIGEST], data[-DIGEST:]
     if hashlib.sha256(content).digest() != digest:
-        raise InputError(f"{path} is damaged: its checksum is not that of what it holds.")
+        raise InputError(
+            f"{path} is damaged: its checksum is not that of what it holds; "
+            "remove it to train from the start."
+        )
     with np.load(io.BytesIO(content)) as file:
         arrays = dict(file)
     progress = json.loads(str(arrays["progress"]))
     stateful = _stateful(callbacks)
-    if len(stateful) != len(progress["callbacks"]):
-        raise InputError(f"{path} is of a run with other callbacks.")
+    if _names(stateful) != progress["callbacks"]:
+        raise InputError(_other(path, "callbacks"))
     for kind, variables in (("model", model.variables), ("optimizer", _optimizer_variables(model))):
         values = [arrays[key] for key in arrays if key.startswith(f"{kind}/")]
         if [v.shape for v in values] != [tuple(v.shape) for v in variables]:
-            raise InputError(f"{path} is of a run with another {kind}.")
+            raise InputError(_other(path, kind))
         for i, variable in enumerate(variables):
             variable.assign(arrays[f"{kind}/{i}"])
-    for callback, state in zip(stateful, progress["callbacks"], strict=True):
+    for callback, state in zip(stateful, progress["states"], strict=True):
         callback.set_state(_unpack(state, arrays))
     return Progress(progress["epoch"], progress["stopped"])
 
@@ -100,6 +97,23 @@ def _optimizer_variables(model):
 
 def _stateful(callbacks):
     return [c for c in callbacks if hasattr(c, "get_state") and hasattr(c, "set_state")]
+
+
+def _names(callbacks):
+    return [type(callback).__name__ for callback in callbacks]
+
+
+def _other(path, what):
+    return (
+        f"{path} is of a run with other {what}: "
+        "remove it, or give the run another name, to train from the start."
+    )
+
+
+def _plain(variable):
+    """The variable in NumPy; bfloat16, of which a file loses the type, as float32."""
+    array = keras.ops.convert_to_numpy(variable)
+    return array.astype("float32") if variable.dtype == "bfloat16" else array
 
 
 def _pack(value, arrays, key):

@@ -6,6 +6,7 @@ from keras import ops
 from kerakit import gradients
 from kerakit.losses import MulticlassHinge
 from kerakit.losses.multiclass_hinge import multiclass_hinge
+from tests.conformance.case import compiled
 
 
 def hinge_by_loop(labels, scores, margin):
@@ -108,10 +109,49 @@ def test_trains_an_svm(rng):
     assert loss == pytest.approx(hinge_by_loop(labels, scores, 1.0).mean(), rel=1e-4, abs=1e-6)
 
 
-@pytest.mark.parametrize("label", [-1, 3])
+@pytest.mark.parametrize("label", [-2, 3])
 def test_a_label_that_is_no_class_is_seen(label):
     losses = multiclass_hinge(ops.array([0, label]), ops.array([[2.0, 0.0, 0.0]] * 2))
     np.testing.assert_array_equal(losses, [0.0, np.nan])
+    assert np.isnan(float(MulticlassHinge()(np.array([label]), np.zeros((1, 3)))))
+
+
+def padded(labels, form):
+    """Labels of 4 classes, of which -1 is padding, in one of the forms that are taken."""
+    one_hot = np.where(labels[:, None] == -1, 0.0, np.eye(4)[labels])
+    return {"sparse": labels, "column": labels[:, None], "one-hot": one_hot}[form]
+
+
+@pytest.mark.parametrize("form", ["sparse", "column", "one-hot"])
+@pytest.mark.parametrize("weight", [None, 0.0, 2.0])
+def test_padding_costs_nothing(form, weight, rng):
+    scores, labels = rng.normal(size=(5, 4)).astype("float32"), np.array([2, -1, 0, 3, -1])
+    is_padding = labels == -1
+    weights = None if weight is None else np.where(is_padding, weight, 1.0)
+    expected = np.zeros(5)
+    expected[~is_padding] = hinge_by_loop(labels[~is_padding], scores[~is_padding], 1.0)
+    given = padded(labels, form)
+    each = compiled(lambda s: MulticlassHinge(reduction=None)(given, s, sample_weight=weights))
+    np.testing.assert_allclose(each(scores), expected, rtol=1e-5)
+    mean = MulticlassHinge()(given, scores, sample_weight=weights)
+    assert float(mean) == pytest.approx(expected.sum() / 5, rel=1e-5)
+    (slope,) = gradients.gradient(
+        lambda s: MulticlassHinge(reduction="sum")(given, s, sample_weight=weights), scores
+    )
+    slope = ops.convert_to_numpy(slope)
+    np.testing.assert_array_equal(slope[is_padding], 0.0)
+    assert np.isfinite(slope).all()
+    assert np.abs(slope[~is_padding]).max() >= 1
+
+
+@pytest.mark.parametrize("form", ["sparse", "one-hot"])
+def test_padding_can_be_left_out_of_the_mean(form, rng):
+    scores, labels = rng.normal(size=(5, 4)), np.array([2, -1, 0, 3, -1])
+    loss = MulticlassHinge(reduction="mean_with_sample_weight")
+    found = loss(padded(labels, form), scores, sample_weight=(labels != -1).astype("float32"))
+    kept = labels != -1
+    expected = hinge_by_loop(labels[kept], scores[kept], 1.0).mean()
+    assert float(found) == pytest.approx(expected, rel=1e-5)
 
 
 def test_config_round_trip():

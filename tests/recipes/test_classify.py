@@ -119,6 +119,15 @@ def test_a_killed_run_ends_as_one_that_was_not(finished, run):
         (["folder", "--data", "folder:/nowhere/at/all"], "/nowhere/at/all"),
         (["digits", "--workdir", "/proc/nowhere"], "--workdir /proc/nowhere cannot be written"),
         (["digits", "--init", "nothing.keras"], "--init nothing.keras"),
+        (["digits", "--size", "0", "16"], "--size must be two numbers from 1 to 4096"),
+        (["digits", "--momentum", "1"], "--momentum must be below 1"),
+        (["digits", "--learning-rate", "nan"], "--learning-rate must be a finite number"),
+        (["digits", "--rotation", "-5"], "--rotation must be at least 0"),
+        (["digits", "--zoom", "1"], "--zoom must be below 1"),
+        (["digits", "--seed", "2147483648"], "--seed must be at most 2147483647"),
+        (["digits", "--normalization", "imagenet"], "--normalization imagenet needs --channels 3"),
+        (["digits", "--batch-size", "100000"], "larger than the training set of 1437"),
+        (["digits", "--name", "a/b"], "--name a/b must be the name of one folder"),
     ],
 )
 def test_bad_settings_end_in_one_sentence(arguments, message, tmp_path, run):
@@ -128,7 +137,7 @@ def test_bad_settings_end_in_one_sentence(arguments, message, tmp_path, run):
     assert code == 2
     (sentence,) = [line for line in error.splitlines() if line.startswith("error: ")]
     assert message in sentence
-    assert not list(tmp_path.rglob("saved_model.pb"))
+    assert not list(tmp_path.iterdir())  # no run was begun
 
 
 def test_a_folder_of_ones_own_images(tmp_path, run):

@@ -35,7 +35,7 @@ class Batches:
         return tf.data.Dataset.from_generator(batches, output_signature=shapes)
 
 
-def make(folder, *, patience=9):
+def make(folder, *, patience=9, restore=False):
     """A model with dropout, batch norm, momentum, an average and a schedule: all have state."""
     keras.utils.set_random_seed(3)
     model = keras.Sequential(
@@ -55,7 +55,8 @@ def make(folder, *, patience=9):
     draw = np.random.default_rng(99)
     x = draw.normal(size=(20, 6)).astype("float32")
     validation = tf.data.Dataset.from_tensor_slices((x, np.tanh(x[:, :3]))).batch(8)
-    callbacks = [EarlyStopping(patience=patience), log, best]
+    stopping = EarlyStopping(patience=patience, restore_best_weights=restore)
+    callbacks = [stopping, log, best]
     return types.SimpleNamespace(
         model=model, log=log, best=best, callbacks=callbacks, validation=validation
     )
@@ -106,11 +107,12 @@ def test_a_killed_run_goes_on_bit_for_bit(tmp_path, killed_at, whole):
     assert len(rows(folder)) == 6
 
 
-def test_a_finished_run_is_left_as_it_is(tmp_path):
-    made = make(tmp_path)
-    fit(made, tmp_path, epochs=2)
-    again = make(tmp_path)
-    assert fit(again, tmp_path, epochs=2) == 2
+@pytest.mark.parametrize("restore", [False, True])
+def test_a_finished_run_is_left_as_it_is(tmp_path, restore):
+    made = make(tmp_path, restore=restore)
+    fit(made, tmp_path, epochs=3)
+    again = make(tmp_path, restore=restore)
+    assert fit(again, tmp_path, epochs=3) == 3
     for one, other in zip(everything(again), everything(made), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -160,8 +162,41 @@ def test_the_state_of_another_model_is_refused(tmp_path):
     other = make(tmp_path)
     other.model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(3)])
     other.model.compile("sgd", loss="mse")
-    with pytest.raises(InputError, match="of a run with another model"):
+    with pytest.raises(InputError, match="of a run with other model"):
         fit(other, tmp_path)
+
+
+def test_the_state_of_other_callbacks_is_refused(tmp_path):
+    fit(make(tmp_path), tmp_path, epochs=1)
+    other = make(tmp_path)
+    other.callbacks.reverse()
+    with pytest.raises(InputError, match="of a run with other callbacks"):
+        fit(other, tmp_path)
+
+
+@pytest.mark.parametrize("policy", ["bfloat16", "float16"])
+def test_weights_of_16_bits_are_kept_to_the_bit(tmp_path, policy):
+    def small():
+        keras.utils.set_random_seed(1)
+        model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(3, dtype=policy)])
+        model.compile(keras.optimizers.SGD(0.1, momentum=0.9), loss="mse")
+        return model
+
+    model, again = small(), small()
+    model.fit(np.ones((4, 6)), np.ones((4, 3)), verbose=0)
+    training.save_state(tmp_path / "state", model, progress=training.Progress(1, False))
+    assert training.restore_state(tmp_path / "state", again) == (1, False)
+    for one, other in zip(again.variables, model.variables, strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
+
+
+def test_a_run_that_diverges_ends_and_saves_nothing_of_it(tmp_path):
+    made = make(tmp_path)
+    made.model.compile(keras.optimizers.SGD(1e30), loss="mse", metrics=["mae"])
+    with pytest.raises(InputError, match="The loss is nan after epoch 1: the training diverged"):
+        fit(made, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_mode_is_checked(tmp_path):

@@ -1,0 +1,29 @@
+"""Files that are whole or as they were before."""
+
+import contextlib
+import os
+import pathlib
+
+
+@contextlib.contextmanager
+def replaced(path):
+    """Lends a place beside `path` to write to, which takes its name in one step at the end.
+
+    A reader, or a process that was killed, finds the old file or the new one and never a part.
+    If the body fails, nothing is changed.
+
+    Args:
+        path: The file; its folder exists.
+
+    Yields:
+        `pathlib.Path` to write to, of the same ending.
+    """
+    path = pathlib.Path(path)
+    temporary = path.with_name(f".{path.name}")
+    try:
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())  # the name must not outlive the content in a power cut
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,51 @@
+"""The image files that a user means, and names for pictures of them."""
+
+from pathlib import Path
+
+from kerakit.errors import InputError
+
+# What TensorFlow reads, and browsers write.
+_IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp"}
+
+
+def image_files(paths):
+    """(file, name of its picture) for each image that the paths mean."""
+    files = []
+    for path in paths:
+        if path.is_dir():
+            found = sorted(
+                file
+                for file in path.rglob("*")
+                if file.suffix.lower() in _IMAGE_SUFFIXES and file.is_file()
+            )
+            if not found:
+                raise InputError(
+                    f"{path} holds no images; looked for "
+                    f"{', '.join(sorted(_IMAGE_SUFFIXES))} in it and its subfolders."
+                )
+            files += [(file, file.relative_to(path)) for file in found]
+        elif path.is_file():
+            files.append((path, Path(path.name)))
+        else:
+            raise InputError(f"{path} does not exist; give an image or a folder of images.")
+    taken, named = set(), []
+    for file, name in files:
+        # a.jpg and a.png, or x/a.png and y/a.png, are two pictures.
+        picture, number = name.with_suffix(".png"), 1
+        while picture in taken:
+            number += 1
+            picture = name.with_name(f"{name.stem}-{number}.png")
+        taken.add(picture)
+        named.append((file, picture))
+    return named
+
+
+def spare_inputs(files, pictures):
+    """Refuses to draw over an image that is read."""
+    read = {file.resolve() for file, _ in files}
+    for _, picture in files:
+        if (pictures / picture).resolve() in read:
+            raise InputError(
+                f"--pictures {pictures} would overwrite {pictures / picture}, which is one of the "
+                "images; give another folder."
+            )

@@ -1,0 +1,126 @@
+"""The end of a classifier's run: its figures, pictures, samples, export and report."""
+
+import shutil
+
+import keras
+import numpy as np
+
+from kerakit import export
+from kerakit.data import evaluation_batches
+from kerakit.data.decode import SIGNATURES
+from kerakit.metrics import ConfusionMatrix
+from kerakit.runs.pictures import plot_answers, plot_curves
+from kerakit.runs.report import write_report
+
+SHOWN = 24
+
+
+def finish_classifier(run, model, *, recipe, data, preparation, batch_size, keep="best"):
+    """Evaluates, draws, exports, verifies and reports; the run is then complete.
+
+    Args:
+        run: The `Run`.
+        model: The trained `keras.Model`, from pixels to (B, K) logits.
+        recipe: Name of the recipe, for the card.
+        data: `kerakit.data.Data` that it was trained on.
+        preparation: `kerakit.data.Preparation` of its images.
+        batch_size: Images that are computed at once.
+        keep: Which weights: `"best"`, those of the best epoch on the validation images,
+            or `"last"`, chosen without looking at them.
+
+    Returns:
+        Dict of the figures, the export's folder as `savedmodel`.
+
+    Raises:
+        kerakit.export.VerificationError: If the export does not answer as the model.
+    """
+    if keep == "best":
+        model.load_weights(run.best.path)
+    batches = evaluation_batches(data.val_source, preparation, batch_size=batch_size)
+    logits = model.predict(batches.map(lambda images, _: images), verbose=0)
+    labels = np.concatenate([batch_labels for _, batch_labels in batches.as_numpy_iterator()])
+    matrix = ConfusionMatrix(len(data.classes), classes=data.classes, averages=("macro",))
+    matrix.update_state(labels, logits)
+    metrics = {
+        "images": len(labels),
+        "loss": float(keras.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, logits)),
+        **{name: float(value) for name, value in matrix.result().items()},
+    }
+
+    plot_curves(run.log.rows, run.folder / "curves.png")
+    matrix.plot(run.folder / "confusion.png")
+    _draw_predictions(run.folder / "predictions.png", batches, labels, logits, data.classes)
+    samples = _write_samples(run.folder / "samples", data)
+
+    # A run that was killed at this point before starts its export anew.
+    shutil.rmtree(run.folder / "savedmodel", ignore_errors=True)
+    savedmodel = export.save(
+        model,
+        run.folder / "savedmodel",
+        preparation=preparation,
+        classes=data.classes,
+        card={
+            "recipe": recipe,
+            "command": run.command,
+            "config": run.settings,
+            "data": {"name": data.name, "citation": data.citation},
+            "licence": data.licence,
+            "metrics": metrics,
+        },
+    )
+    try:
+        verification = export.verify(savedmodel, model, images=samples)
+    except export.VerificationError:
+        shutil.rmtree(run.folder / "savedmodel")  # nobody must take it for a good one
+        raise
+    write_report(
+        run,
+        metrics=metrics,
+        notes={
+            "weights": f"of the {keep} epoch",
+            "parameters": f"{model.count_params():,}",
+            "export": f"{savedmodel}, verified: {verification.finding}",
+        },
+        pictures=("curves.png", "confusion.png", "predictions.png"),
+    )
+    run.close()
+    return {**metrics, "savedmodel": str(savedmodel)}
+
+
+def _draw_predictions(path, batches, labels, logits, classes):
+    """A grid of images with their answers; those that are wrong come first."""
+    probabilities = np.asarray(keras.ops.softmax(logits))
+    answers = probabilities.argmax(axis=-1)
+    order = np.argsort(answers == labels, kind="stable")[:SHOWN]
+    chosen = {int(position): None for position in order}
+    position = 0
+    for images, _ in batches.as_numpy_iterator():
+        for image in images:
+            if position in chosen:
+                chosen[position] = image
+            position += 1
+    titles = [
+        f"{classes[answers[i]]} {probabilities[i].max():.0%}"
+        + ("" if answers[i] == labels[i] else f"\nis {classes[labels[i]]}")
+        for i in chosen
+    ]
+    plot_answers(list(chosen.values()), titles, [answers[i] == labels[i] for i in chosen], path)
+
+
+def _write_samples(folder, data):
+    """One validation image of each of the first ten classes, as files to try the export on."""
+    folder.mkdir(exist_ok=True)
+    samples = {}
+    for example in data.val_source.encoded_dataset().as_numpy_iterator():
+        label = int(example["label"])
+        if label < 10 and label not in samples:
+            samples[label] = example["encoded"]
+            name = "".join(c if c.isalnum() else "_" for c in data.classes[label])
+            ending = next(
+                kind for kind, start in SIGNATURES.items() if example["encoded"].startswith(start)
+            )
+            # Numbered: names may become alike.
+            (folder / f"{label}_{name}.{ending.lower()}").write_bytes(example["encoded"])
+        if len(samples) == min(10, len(data.classes)):
+            break
+    return list(samples.values())

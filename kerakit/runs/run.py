@@ -1,0 +1,141 @@
+"""A run: one folder with all that one training leaves."""
+
+import dataclasses
+import itertools
+import json
+import pathlib
+import shlex
+import sys
+
+import keras
+
+from kerakit.atomic import replaced
+from kerakit.errors import InputError
+from kerakit.extras import need
+from kerakit.training import BestModel, EpochLog
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None
+
+CONFIG, REPORT, STATE = "config.json", "report.json", "state.ckpt"
+
+
+class Run:
+    """Opens the folder of a run: a new one, or the unfinished one of the same settings.
+
+    `<workdir>/<name>` is taken if it is free or holds a run of these settings and data that was
+    stopped before its end (which then goes on) and that no other process is at; otherwise
+    `<name>-2`, `<name>-3` ... The folder holds
+
+    - `config.json`: the settings and the command;
+    - `log.csv`, `tensorboard/`: the figures of each epoch;
+    - `state.ckpt`: where to go on; `best.keras`: the best model so far;
+    - after the end: `report.md`, `report.json`, pictures, sample images and
+      `savedmodel/<version>/`.
+
+    Args:
+        config: Dataclass of settings, among them `workdir`.
+        name: Name of the run.
+        data: `kerakit.data.Data` that it learns from.
+        monitor: Figure by which the best epoch is chosen.
+        mode: `"max"` or `"min"`: which is better.
+
+    Attributes:
+        folder: `pathlib.Path` of the folder.
+        command: The command line, as a user would type it.
+        settings: The settings as a dict of plain values.
+        log: `EpochLog` with the figures so far.
+        resumed: Whether an unfinished run goes on.
+
+    Raises:
+        InputError: If the folder cannot be made or written, or the name is no folder's.
+    """
+
+    def __init__(self, config, *, name, data, monitor, mode="max"):
+        need("tensorboard", extra="recipes")
+        if name in ("", ".", "..") or "/" in name or "\\" in name or len(name) > 200:
+            raise InputError(f"--name {name} must be the name of one folder, without slashes.")
+        if not config.workdir:
+            raise InputError("--workdir must name a folder, got an empty text.")
+        self.command = _command()
+        self.settings = json.loads(json.dumps(dataclasses.asdict(config)))
+        record = {
+            "settings": self.settings,
+            "data": {
+                "classes": list(data.classes),
+                "train": data.train_source.size,
+                "val": data.val_source.size,
+            },
+        }
+        self.folder, self._lock, self.resumed = _open_folder(
+            pathlib.Path(config.workdir), name, record
+        )
+        if not self.resumed:
+            with replaced(self.folder / CONFIG) as file:
+                file.write_text(json.dumps({**record, "command": self.command}, indent=2) + "\n")
+        self.log = EpochLog(self.folder / "log.csv")
+        self.best = BestModel(self.folder / "best.keras", monitor=monitor, mode=mode)
+        self.state = self.folder / STATE
+        verb = "Going on with" if self.resumed else "Writing to"
+        print(f"{verb} {self.folder}", flush=True)
+
+    def callbacks(self, *more):
+        """The callbacks of every run, with those of this one before them."""
+        board = keras.callbacks.TensorBoard(self.folder / "tensorboard", write_graph=False)
+        return [*more, self.log, self.best, board]
+
+    def close(self):
+        """Leaves the folder to others; the end of the process does so too."""
+        self._lock.close()
+
+
+def _command():
+    """The command line of this process, as a user would type it."""
+    package = pathlib.Path(sys.argv[0])
+    arguments = shlex.join(sys.argv[1:])
+    if package.suffix == ".py" and (package.parent / "__init__.py").exists():
+        module = package.parent.name + ("" if package.stem == "__main__" else f".{package.stem}")
+        return f"python -m {module} {arguments}".strip()
+    return f"{package.name} {arguments}".strip()
+
+
+def _open_folder(workdir, name, record):
+    """The first folder of `name`, `name-2` ... that is free or can be gone on with."""
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        while True:
+            folder = workdir / next(names)
+            new = not folder.exists() or not any(folder.iterdir())
+            stopped = not (folder / REPORT).exists() and _record_of(folder) == record
+            if new or stopped:
+                folder.mkdir(exist_ok=True)
+                lock = _lock(folder)
+                if lock:
+                    return folder, lock, stopped
+    except OSError as error:
+        raise InputError(
+            f"--workdir {workdir} cannot be written ({error.strerror}); choose another folder."
+        ) from error
+
+
+def _lock(folder):
+    """An open file by which this process holds the folder; None if another one does."""
+    file = open(folder / ".lock", "w")  # noqa: SIM115  (held as long as the run)
+    if fcntl is not None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return None
+    return file
+
+
+def _record_of(folder):
+    try:
+        record = json.loads((folder / CONFIG).read_text())
+        return {"settings": record["settings"], "data": record["data"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

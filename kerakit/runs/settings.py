@@ -1,0 +1,37 @@
+"""Checks of a recipe's settings, by the names the command line has."""
+
+import math
+
+from kerakit.errors import InputError
+
+
+def require(config, *, at_least=None, above=None, at_most=None, below=None):
+    """Refuses settings out of their range, and any that is not finite, by their flag.
+
+    Args:
+        config: Dataclass of settings.
+        at_least: Dict of a setting's name to the smallest value allowed.
+        above: Dict of a setting's name to the value that it must exceed.
+        at_most: Dict of a setting's name to the largest value allowed.
+        below: Dict of a setting's name to the value that it must stay under.
+
+    Raises:
+        InputError: One sentence that names the flag.
+    """
+    rules = (
+        (at_least, "at least", lambda value, bound: value >= bound),
+        (above, "above", lambda value, bound: value > bound),
+        (at_most, "at most", lambda value, bound: value <= bound),
+        (below, "below", lambda value, bound: value < bound),
+    )
+    for name, value in vars(config).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"{flag(name)} must be a finite number, got {value}.")
+        for bounds, words, holds in rules:
+            if bounds and name in bounds and not holds(value, bounds[name]):
+                raise InputError(f"{flag(name)} must be {words} {bounds[name]}, got {value}.")
+
+
+def flag(name):
+    """The command-line flag of a setting: `learning_rate` -> `--learning-rate`."""
+    return "--" + name.replace("_", "-")
