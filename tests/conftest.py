@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 # What other backends leave out: what needs TensorFlow's (data, export and what stands on
-# them), and what no backend has a part in.
+# them), and what is the same on all (claims about formulas, pictures, tables).
 TENSORFLOW_ONLY = ("data", "augment", "export", "runs", "training", "recipes", "test_cli.py")
-NO_BACKEND = ("metrics/test_confusion_picture.py", "test_coverage.py", "test_extras.py")
+NO_BACKEND = ("claims", "metrics/test_confusion_picture.py", "test_coverage.py", "test_extras.py")
 collect_ignore = []
 if keras.backend.backend() != "tensorflow":
     collect_ignore += [*TENSORFLOW_ONLY, *NO_BACKEND]
