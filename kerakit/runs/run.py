@@ -19,7 +19,7 @@ try:
 except ImportError:  # Windows has no such locks
     fcntl = None
 
-CONFIG, REPORT, STATE = "config.json", "report.json", "state.ckpt"
+CONFIG, REPORT, STATE, LOCK = "config.json", "report.json", "state.ckpt", ".lock"
 
 
 class Run:
@@ -108,7 +108,8 @@ def _open_folder(workdir, name, record):
         workdir.mkdir(parents=True, exist_ok=True)
         while True:
             folder = workdir / next(names)
-            new = not folder.exists() or not any(folder.iterdir())
+            # A lock alone is left where a process was killed before it wrote anything.
+            new = not folder.exists() or all(file.name == LOCK for file in folder.iterdir())
             stopped = not (folder / REPORT).exists() and _record_of(folder) == record
             if new or stopped:
                 folder.mkdir(exist_ok=True)
@@ -123,7 +124,7 @@ def _open_folder(workdir, name, record):
 
 def _lock(folder):
     """An open file by which this process holds the folder; None if another one does."""
-    file = open(folder / ".lock", "w")  # noqa: SIM115  (held as long as the run)
+    file = open(folder / LOCK, "w")  # noqa: SIM115  (held as long as the run)
     if fcntl is not None:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -38,8 +38,10 @@ def replay(optimizer, walk):
 
 
 def distance(found, expected):
-    """Largest difference over largest weight."""
-    return np.abs(found - expected).max() / np.abs(expected).max()
+    """Largest difference over largest weight; printed, for the one who asks with `pytest -s`."""
+    largest = np.abs(found - expected).max() / np.abs(expected).max()
+    print(f"{keras.config.floatx()} {largest:.1e}")
+    return largest
 
 
 def test_the_run_is_the_one_that_was_recorded():

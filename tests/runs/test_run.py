@@ -58,6 +58,13 @@ def test_a_run_that_another_process_is_at_is_left_to_it(tmp_path, open_run):
     assert (first.folder.name, second.folder.name, second.resumed) == ("try", "try-2", False)
 
 
+def test_a_lock_that_a_killed_process_left_takes_no_name(tmp_path, open_run):
+    (tmp_path / "try").mkdir()
+    (tmp_path / "try" / ".lock").touch()
+    run = open_run(Config(str(tmp_path)))
+    assert (run.folder.name, run.resumed) == ("try", False)
+
+
 def test_other_data_are_another_run(tmp_path, open_run):
     open_run(Config(str(tmp_path))).close()
     assert open_run(Config(str(tmp_path)), train=8).folder == tmp_path / "try-2"
