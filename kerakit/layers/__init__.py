@@ -1,5 +1,54 @@
 """Keras layers, thin over `kerakit.ops`."""
 
+from kerakit.layers.batch_normalization import BatchNormalization
+from kerakit.layers.class_token import ClassToken
+from kerakit.layers.conv_2plus1d import Conv2Plus1D
+from kerakit.layers.drop_path import DropPath
+from kerakit.layers.feed_forward import FeedForward
+from kerakit.layers.frozen_batch_normalization import FrozenBatchNormalization
+from kerakit.layers.instance_normalization import InstanceNormalization
+from kerakit.layers.max_unpool import MaxUnpool2D
+from kerakit.layers.mixture_of_experts import MixtureOfExperts
+from kerakit.layers.padded_conv import PaddedConv1D, PaddedConv2D, PaddedConv3D
+from kerakit.layers.padded_conv_transpose import (
+    PaddedConv1DTranspose,
+    PaddedConv2DTranspose,
+    PaddedConv3DTranspose,
+)
+from kerakit.layers.padded_depthwise_conv import PaddedDepthwiseConv2D
+from kerakit.layers.padded_max_pooling import MaxPooling2DWithIndices, PaddedMaxPooling2D
+from kerakit.layers.patch_embedding import PatchEmbedding
+from kerakit.layers.position_embedding import PositionEmbedding
 from kerakit.layers.scale_by_max import ScaleByMax
+from kerakit.layers.sine_position_embedding import SinePositionEmbedding
+from kerakit.layers.transformer_block import TransformerBlock
+from kerakit.layers.transformer_decoder_block import TransformerDecoderBlock
+from kerakit.layers.vanilla_rnn import VanillaRNN
 
-__all__ = ["ScaleByMax"]
+__all__ = [
+    "BatchNormalization",
+    "ClassToken",
+    "Conv2Plus1D",
+    "DropPath",
+    "FeedForward",
+    "FrozenBatchNormalization",
+    "InstanceNormalization",
+    "MaxPooling2DWithIndices",
+    "MaxUnpool2D",
+    "MixtureOfExperts",
+    "PaddedConv1D",
+    "PaddedConv1DTranspose",
+    "PaddedConv2D",
+    "PaddedConv2DTranspose",
+    "PaddedConv3D",
+    "PaddedConv3DTranspose",
+    "PaddedDepthwiseConv2D",
+    "PaddedMaxPooling2D",
+    "PatchEmbedding",
+    "PositionEmbedding",
+    "ScaleByMax",
+    "SinePositionEmbedding",
+    "TransformerBlock",
+    "TransformerDecoderBlock",
+    "VanillaRNN",
+]

@@ -3,6 +3,8 @@
 import keras
 from keras import layers
 
+from kerakit.layers.padded_max_pooling import PaddedMaxPooling2D
+from kerakit.models.conv_bn_relu import conv_bn_relu
 from kerakit.models.normalization import normalize
 
 # He et al., Deep Residual Learning for Image Recognition, 2016, Table 1: blocks a stage.
@@ -52,13 +54,14 @@ def basic_block(x, filters, stride, name):
     """Two 3 x 3 convolutions beside an identity (Fig. 5 left)."""
     shortcut = x
     if stride != 1 or x.shape[-1] != filters:
-        shortcut = _conv(x, filters, 1, stride, f"{name}_downsample_0")
-        shortcut = _batch_norm(shortcut, f"{name}_downsample_1")
-    x = _conv(x, filters, 3, stride, f"{name}_conv1")
-    x = _batch_norm(x, f"{name}_bn1")
-    x = layers.ReLU(name=f"{name}_relu1")(x)
-    x = _conv(x, filters, 3, 1, f"{name}_conv2")
-    x = _batch_norm(x, f"{name}_bn2")
+        names = (f"{name}_downsample_0", f"{name}_downsample_1")
+        shortcut = conv_bn_relu(
+            x, filters, kernel_size=1, strides=stride, activation=None, names=names
+        )
+    names = (f"{name}_conv1", f"{name}_bn1", f"{name}_relu1")
+    x = conv_bn_relu(x, filters, kernel_size=3, strides=stride, names=names)
+    names = (f"{name}_conv2", f"{name}_bn2")
+    x = conv_bn_relu(x, filters, kernel_size=3, activation=None, names=names)
     x = layers.Add(name=f"{name}_add")([x, shortcut])
     return layers.ReLU(name=f"{name}_relu2")(x)
 
@@ -74,16 +77,11 @@ def _resnet(depth, input_shape, num_classes, normalization, stem, width, name):
 
     images = keras.Input(input_shape, name="images")
     x = normalize(images, normalization)
+    kernel, stride = (7, 2) if stem == "imagenet" else (3, 1)
+    names = ("conv1", "bn1", "relu")
+    x = conv_bn_relu(x, filters[0], kernel_size=kernel, strides=stride, names=names)
     if stem == "imagenet":
-        x = _conv(x, filters[0], 7, 2, "conv1")
-    else:
-        x = _conv(x, filters[0], 3, 1, "conv1")
-    x = _batch_norm(x, "bn1")
-    x = layers.ReLU(name="relu")(x)
-    if stem == "imagenet":
-        # Zeros are as good as -infinity around values that are never negative.
-        x = layers.ZeroPadding2D(1, name="maxpool_pad")(x)
-        x = layers.MaxPooling2D(3, 2, name="maxpool")(x)
+        x = PaddedMaxPooling2D(3, strides=2, padding=1, name="maxpool")(x)
     for stage, blocks in enumerate(BLOCKS[depth]):
         for block in range(blocks):
             stride = 2 if stage > 0 and block == 0 else 1
@@ -91,24 +89,3 @@ def _resnet(depth, input_shape, num_classes, normalization, stem, width, name):
     x = layers.GlobalAveragePooling2D(name="avgpool")(x)
     logits = layers.Dense(num_classes, dtype="float32", name="fc")(x)
     return keras.Model(images, logits, name=name)
-
-
-def _conv(x, filters, kernel, stride, name):
-    # Keras's "same" pads only bottom and right at stride 2; the paper's code and
-    # PyTorch pad both sides alike.
-    if stride > 1 and kernel > 1:
-        x = layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
-    return layers.Conv2D(
-        filters,
-        kernel,
-        strides=stride,
-        padding="valid" if stride > 1 else "same",
-        use_bias=False,
-        # He et al., Delving Deep into Rectifiers, 2015, Eq. 14: by fan-out.
-        kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal"),
-        name=name,
-    )(x)
-
-
-def _batch_norm(x, name):
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)(x)
