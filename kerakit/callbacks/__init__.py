@@ -7,5 +7,10 @@ is gone on with once. A `fit` after that starts over.
 
 from kerakit.callbacks.early_stopping import EarlyStopping
 from kerakit.callbacks.gradient_clipping import GradientClipping
+from kerakit.callbacks.layer_figures import LayerFigures
 
-__all__ = ["EarlyStopping", "GradientClipping"]
+__all__ = [
+    "EarlyStopping",
+    "GradientClipping",
+    "LayerFigures",
+]
