@@ -13,6 +13,7 @@ __all__ = [
     "activations",
     "augment",
     "callbacks",
+    "cost",
     "data",
     "export",
     "gradients",

@@ -1,6 +1,7 @@
-"""The command `kerakit`: answers from an export, its score, and its publication."""
+"""The command `kerakit`: a model's cost, an export's answers, score and publication."""
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -32,10 +33,33 @@ def main(argv=None):
 def _parser():
     parser = argparse.ArgumentParser(
         prog="kerakit",
-        description="Answers from exported models, their scores, and their publication.",
+        description="Costs of models; answers from exported models, their scores, and their "
+        "publication.",
         epilog="Example: kerakit predict savedmodels/digits photo.png",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    cost = _command(
+        commands,
+        _cost,
+        "cost",
+        "Count what a model costs: parameters, MACs, FLOPs, memory, receptive field.",
+        "kerakit cost VGG16 --input 224,224,3",
+    )
+    cost.add_argument(
+        "model",
+        metavar="MODEL",
+        help="a model of kerakit (resnet18), of keras.applications (VGG16; no weights are "
+        "downloaded), or a .keras file",
+    )
+    cost.add_argument(
+        "--input",
+        type=_shape,
+        metavar="H,W,C",
+        help="size of one example (default: the model's own); T,H,W,C for a clip",
+    )
+    cost.add_argument("--csv", type=_path, metavar="FILE", help="write the rows there too")
+    cost.add_argument("--json", type=_path, metavar="FILE", help="write all of it there too")
 
     predict = _command(
         commands,
@@ -131,6 +155,28 @@ def _positive(text):
     return number
 
 
+def _shape(text):
+    numbers = text.split(",")
+    if not all(number.isdecimal() and int(number) for number in numbers):
+        raise argparse.ArgumentTypeError(
+            f"must be whole numbers from 1 with commas between them, as 224,224,3, got {text!r}"
+        )
+    return tuple(map(int, numbers))
+
+
+def _cost(arguments):
+    with _quiet_keras():
+        from kerakit.cost.named import report_of
+
+    report = report_of(arguments.model, arguments.input)
+    print(report)
+    if arguments.csv:
+        _written(arguments.csv, report.to_csv)
+    if arguments.json:
+        _write_json(arguments.json, report.to_dict())
+    return 0
+
+
 def _predict(arguments):
     # Before TensorFlow, which takes seconds to load: a mistyped name is told at once.
     files = image_files(arguments.images)
@@ -138,6 +184,7 @@ def _predict(arguments):
         spare_inputs(files, arguments.pictures)
     export = _load_export()
     from kerakit.export.captioned import write_captioned
+    from kerakit.export.file_answers import file_answers, ranked
 
     served = export.Served(arguments.directory)
     top = min(arguments.top, len(served.classes))
@@ -145,26 +192,26 @@ def _predict(arguments):
     class_width = max(len(name) for name in served.classes)
 
     records, unreadable = [], 0
-    answers = _answers(served, [file for file, _ in files], arguments.batch_size)
+    answers = file_answers(served, [file for file, _ in files], batch_size=arguments.batch_size)
     for (file, picture), answer in zip(files, answers, strict=True):
         if isinstance(answer, str):
             unreadable += 1
             print(f"error: {file} {answer}.", file=sys.stderr)
             records.append({"file": str(file), "error": f"{file} {answer}."})
             continue
-        ranked = _ranked(answer["probabilities"], served.classes, top)
-        columns = [f"{name:<{class_width}}  {p:6.4f}" for name, p in ranked]
+        best = ranked(answer["probabilities"], served.classes, top)
+        columns = [f"{name:<{class_width}}  {p:6.4f}" for name, p in best]
         print("  ".join([f"{file!s:<{width}}", *columns]))
         records.append(
             {
                 "file": str(file),
-                "class": ranked[0][0],
-                "probability": ranked[0][1],
-                "top": [{"class": name, "probability": p} for name, p in ranked],
+                "class": best[0][0],
+                "probability": best[0][1],
+                "top": [{"class": name, "probability": p} for name, p in best],
             }
         )
         if arguments.pictures:
-            lines = [f"{name}  {p:.4f}" for name, p in ranked]
+            lines = [f"{name}  {p:.4f}" for name, p in best]
             _writing(
                 arguments.pictures,
                 write_captioned,
@@ -181,35 +228,13 @@ def _predict(arguments):
     return 0
 
 
-def _answers(served, files, batch_size):
-    """The answer to each file, or, as text, why there is none."""
-    unopened = {}
-
-    def contents():
-        for number, file in enumerate(files):
-            try:
-                yield file.read_bytes()
-            except OSError as error:
-                unopened[number] = f"cannot be opened ({error.strerror})"
-                yield b""
-
-    for number, answer in enumerate(served.answer(contents(), batch_size=batch_size)):
-        refused = isinstance(answer, InputError)
-        yield unopened.get(number, str(answer)) if refused else answer
-
-
-def _ranked(probabilities, classes, top):
-    """The most probable classes, the best first; of two alike the first, as argmax takes it."""
-    order = sorted(range(len(classes)), key=lambda k: (-probabilities[k], k))[:top]
-    return [(classes[k], float(probabilities[k])) for k in order]
-
-
 def _evaluate(arguments):
     export = _load_export()
     from kerakit.data import load  # after TensorFlow's own messages are out of the way
+    from kerakit.export.scoring import split_of
 
     served = export.Served(arguments.directory)
-    data = load(arguments.data, **_split_of(served.card, arguments.data))
+    data = load(arguments.data, **split_of(served.card, arguments.data))
     figures = export.score(served, data, batch_size=arguments.batch_size)
     print(f"{served.folder} on the {figures['images']} validation images of {data.name}")
     for name in ("accuracy", "precision_macro", "recall_macro", "f1_macro"):
@@ -221,20 +246,6 @@ def _evaluate(arguments):
     return 0
 
 
-def _split_of(card, source):
-    """The settings by which the model's run divided these data, where it learnt from them."""
-    if _place((card.get("data") or {}).get("name") or "") != _place(source):
-        return {}
-    config = card.get("config") or {}
-    given = {name: config[name] for name in ("val_fraction", "skip_bad") if name in config}
-    return {**given, "group_by": config.get("group_by") or None}
-
-
-def _place(source):
-    kind, colon, place = source.partition(":")
-    return (kind, Path(place).resolve() if colon else None)
-
-
 def _publish(arguments):
     export = _load_export()
     target = export.publish(arguments.run_folder, to=arguments.to, name=arguments.name)
@@ -243,13 +254,19 @@ def _publish(arguments):
 
 
 def _write_json(path, content):
-    def write():
+    # ASCII: names of files need not be UTF-8.
+    _written(path, lambda file: file.write_text(json.dumps(content, indent=2) + "\n"))
+
+
+def _written(path, write):
+    """Makes a file whole or not at all; `write` takes the path."""
+
+    def replace():
         path.parent.mkdir(parents=True, exist_ok=True)
         with replaced(path) as file:
-            # ASCII: names of files need not be UTF-8.
-            file.write_text(json.dumps(content, indent=2) + "\n")
+            write(file)
 
-    _writing(path, write)
+    _writing(path, replace)
 
 
 def _writing(path, write, *arguments):
@@ -265,10 +282,16 @@ def _writing(path, write, *arguments):
 
 
 def _load_export():
-    """`kerakit.export`, imported without TensorFlow's notes on the processor."""
+    with _quiet_keras():
+        from kerakit import export
+    return export
+
+
+@contextlib.contextmanager
+def _quiet_keras():
+    """Lets Keras be imported without TensorFlow's notes on the processor."""
     # Read when TensorFlow loads. What fails comes as an exception, so nothing is lost; what
     # is written before the level is looked at, the redirection holds back.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with quiet_start():
-        from kerakit import export
-    return export
+        yield

@@ -149,9 +149,10 @@ def train(config):
     run = kerakit.runs.Run(
         config, name=config.name or run_name(config), data=data, monitor="val_accuracy"
     )
+    print(f"{config.model}: {kerakit.cost.report(model).line()}")
     print(
-        f"{config.model}: {model.count_params():,} parameters; {data.train_source.size} images to "
-        f"learn from, {data.val_source.size} held out, {len(data.classes)} classes",
+        f"{data.train_source.size} images to learn from, {data.val_source.size} held out, "
+        f"{len(data.classes)} classes",
         flush=True,
     )
     kerakit.training.fit(

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 import kerakit
 from kerakit.atomic import replaced
+from kerakit.cost import report
 from kerakit.errors import InputError
 
 CARD = "card.json"
@@ -45,7 +46,7 @@ def make_card(model, *, task, signatures, classes, preparation, warmup_requests,
         raise ValueError(
             f"`card` may hold {', '.join(GIVEN)}, got {', '.join(map(repr, unknown))} too."
         )
-    trainable = sum(math.prod(variable.shape) for variable in model.trainable_variables)
+    shape = (preparation.height, preparation.width, preparation.channels)
     return {
         "name": model.name,
         "task": task,
@@ -53,7 +54,7 @@ def make_card(model, *, task, signatures, classes, preparation, warmup_requests,
         "classes": list(classes),
         "preparation": preparation.to_dict(),
         "signatures": signatures,
-        "cost": {"parameters": model.count_params(), "trainable_parameters": trainable},
+        "cost": report(model, shape).totals(),
         "warmup_requests": warmup_requests,
         "versions": {
             "python": platform.python_version(),

@@ -1,5 +1,7 @@
 """How well an export does on images that its model was not trained on."""
 
+import pathlib
+
 from kerakit.errors import InputError
 from kerakit.metrics import ConfusionMatrix
 
@@ -42,6 +44,28 @@ def score(served, data, *, batch_size=32):
     matrix.update_state(labels, predicted)
     figures = {name: float(value) for name, value in matrix.result().items()}
     return {"images": len(predicted), **figures}
+
+
+def split_of(card, source):
+    """The settings by which the model's run divided these data, where it learnt from them.
+
+    Args:
+        card: Content of the export's `card.json`.
+        source: Name of the data, as `kerakit.data.load` takes it.
+
+    Returns:
+        Keyword arguments of `kerakit.data.load`.
+    """
+    if _place((card.get("data") or {}).get("name") or "") != _place(source):
+        return {}
+    config = card.get("config") or {}
+    given = {name: config[name] for name in ("val_fraction", "skip_bad") if name in config}
+    return {**given, "group_by": config.get("group_by") or None}
+
+
+def _place(source):
+    kind, colon, place = source.partition(":")
+    return (kind, pathlib.Path(place).resolve() if colon else None)
 
 
 def _check_classes(served, data):

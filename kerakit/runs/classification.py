@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from kerakit import export
+from kerakit.cost import report
 from kerakit.data import evaluation_batches
 from kerakit.data.decode import SIGNATURES
 from kerakit.metrics import ConfusionMatrix
@@ -78,7 +79,7 @@ def finish_classifier(run, model, *, recipe, data, preparation, batch_size, keep
         metrics=metrics,
         notes={
             "weights": f"of the {keep} epoch",
-            "parameters": f"{model.count_params():,}",
+            "cost": report(model).line(),
             "export": f"{savedmodel}, verified: {verification.finding}",
         },
         pictures=("curves.png", "confusion.png", "predictions.png"),

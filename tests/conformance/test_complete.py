@@ -13,7 +13,7 @@ from tests.conformance.cases import CASES
 # every backend, cannot hold them. Each has tests of its own under tests/.
 TENSORFLOW_ONLY = {"augment", "data", "export", "runs", "training"}
 # Tools that look at parts: they are what the conformance tests measure with.
-TOOLS = {"gradients"}
+TOOLS = {"cost", "gradients"}
 # Holds packages of builders, which come below.
 NESTED = {"models"}
 PACKAGES = sorted(set(kerakit.__all__) - TENSORFLOW_ONLY - TOOLS - NESTED)

@@ -124,7 +124,19 @@ def test_card_and_asset(exported, model):
     assert card["recipe"] is None
     assert card["preparation"] == {"height": 12, "width": 16, "channels": 3, "fit": "stretch"}
     # 3 x 3 x 3 x 8 + 8, 4 x 8 of which 16 are moving averages, 5 x 7 x 8 x 3 + 3
-    assert card["cost"] == {"parameters": 1099, "trainable_parameters": 1083}
+    convolution, dense, pixels, features = 5 * 7 * 8 * 27, 5 * 7 * 8 * 3, 12 * 16 * 3, 5 * 7 * 8
+    assert card["cost"] == {
+        "parameters": 1099,
+        "trainable_parameters": 1083,
+        "macs": convolution + dense,
+        # Rescaling 2 an element, ReLU 1, batch normalisation 2.
+        "flops": 2 * (convolution + dense) + 2 * pixels + 3 * features,
+        # Of rescaling, convolution, normalisation and head, 4 bytes each.
+        "activation_bytes": 4 * (pixels + 2 * features + 3),
+        "receptive_field": ["all", "all"],
+        "local_receptive_field": [3, 3],
+        "uncounted": {},
+    }
     assert card["versions"]["tensorflow"] == tf.__version__
 
     loaded = tf.saved_model.load(str(exported))

@@ -1,0 +1,83 @@
+"""Rules of kerakit's own layers.
+
+Blocks that are made of layers (`TransformerBlock`, `Conv2Plus1D`, `VanillaRNN`) need none.
+"""
+
+import math
+
+import keras
+
+from kerakit import layers
+from kerakit.cost import formulas, spatial_rules
+from kerakit.cost.layer_rules import batch_norm, identity, own_norm, per_element
+from kerakit.cost.reach import convolution, transposed_convolution
+from kerakit.cost.rule import Cost
+
+
+def _patches(call):
+    """A convolution of as large a stride as kernel, with a bias, in one row."""
+    patch, (batch, *sizes, channels) = call.layer.patch_size, call.input_shape
+    taps = {axis: convolution(size, stride=size) for axis, size in enumerate(patch, start=1)}
+    grid = (batch, *(n // size for n, size in zip(sizes, patch, strict=True)))
+    macs = formulas.convolution_macs(patch, channels, call.elements)
+    field = call.field.through(taps)
+    field = field.reshaped((*grid, call.layer.embedding_dim), call.output_shape, call)
+    return Cost(macs=macs, flops=2 * macs, field=field)
+
+
+def _unpooling(call):
+    """Each value goes to one place of its window; nothing is computed."""
+    layer = call.layer
+    taps = {
+        axis: transposed_convolution(size, stride=stride, pad=pad)
+        for axis, size, stride, pad in zip(
+            (1, 2), layer.pool_size, layer.strides, layer.padding, strict=True
+        )
+    }
+    return Cost(field=call.field.through(taps))
+
+
+def _mixture(call):
+    """The router on every token, and every expert on as many tokens as it has places for.
+
+    Places that stay empty are computed as well. The rest is the softmax and the choice of
+    experts, the gates, and the sum of the answers by them.
+    """
+    layer, (batch, *positions, width) = call.layer, call.input_shape
+    tokens, active = math.prod(positions), layer.num_active
+    served = batch * layer.num_experts * layer.capacity(tokens)
+    logits = batch * tokens * layer.num_experts
+    hidden = keras.KerasTensor((served, layer.hidden_dim), call.outputs[0].dtype)
+    activation = call.trace.activation_cost(layer.activation, hidden)
+
+    macs = formulas.dense_macs(width, layer.num_experts, positions=batch * tokens)
+    macs += formulas.feed_forward_macs(width, served, layer.hidden_dim)
+    flops = 2 * macs + activation.flops
+    flops += formulas.activation_flops("softmax", logits) + active * logits
+    if active > 1:
+        flops += (2 * active - 1) * batch * tokens
+    flops += (2 * active - 1) * call.elements
+    # An example's tokens compete for places, but are computed one by one.
+    return Cost(macs=macs, flops=flops, field=call.field, uncounted=activation.uncounted)
+
+
+KERAKIT_RULES = {
+    layers.BatchNormalization: batch_norm,
+    layers.FrozenBatchNormalization: batch_norm,
+    layers.InstanceNormalization: own_norm,
+    # The largest value, and the division by it.
+    layers.ScaleByMax: per_element(2),
+    layers.DropPath: identity,
+    layers.PaddedConv1D: spatial_rules.convolution_rule,
+    layers.PaddedConv2D: spatial_rules.convolution_rule,
+    layers.PaddedConv3D: spatial_rules.convolution_rule,
+    layers.PaddedConv1DTranspose: spatial_rules.transposed_rule,
+    layers.PaddedConv2DTranspose: spatial_rules.transposed_rule,
+    layers.PaddedConv3DTranspose: spatial_rules.transposed_rule,
+    layers.PaddedDepthwiseConv2D: spatial_rules.depthwise_rule,
+    layers.PaddedMaxPooling2D: spatial_rules.max_pooling_rule,
+    layers.MaxPooling2DWithIndices: spatial_rules.max_pooling_rule,
+    layers.MaxUnpool2D: _unpooling,
+    layers.PatchEmbedding: _patches,
+    layers.MixtureOfExperts: _mixture,
+}
