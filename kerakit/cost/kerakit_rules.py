@@ -68,6 +68,9 @@ KERAKIT_RULES = {
     # The largest value, and the division by it.
     layers.ScaleByMax: per_element(2),
     layers.DropPath: identity,
+    # By convention as the direct convolution, whatever way they go about it.
+    layers.FFTConv2D: spatial_rules.convolution_rule,
+    layers.Im2ColConv2D: spatial_rules.convolution_rule,
     layers.PaddedConv1D: spatial_rules.convolution_rule,
     layers.PaddedConv2D: spatial_rules.convolution_rule,
     layers.PaddedConv3D: spatial_rules.convolution_rule,

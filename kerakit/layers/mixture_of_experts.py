@@ -203,7 +203,7 @@ class MixtureOfExperts(keras.layers.Layer):
         share = ops.mean(chosen, axis=(0, 1, 2))
         balance = self.num_experts * ops.sum(share * ops.mean(probabilities, axis=(0, 1)))
         self.add_loss(self.loss_weight * balance)
-        dropped = 1.0 - ops.mean(ops.cast(is_served, "float32"))
+        dropped = ops.mean(ops.cast(ops.logical_not(is_served), "float32"))
         step = ops.stack([1.0, ops.cast(balance, "float32"), dropped])
         self.figure_totals.assign_add(ops.stop_gradient(step))
 

@@ -16,9 +16,8 @@ class PaddedDepthwiseConv2D(keras.layers.DepthwiseConv2D):
     weights where a full convolution to M C channels has F x F x C x M C.
 
     Beside `keras.layers.DepthwiseConv2D` it differs as `PaddedConv2D` does from Keras's: "same"
-    at stride 2 lies a pixel after PyTorch's on even sizes. Strides may differ between height
-    and width, which TensorFlow's kernel refuses under XLA and in its gradient. The weights are
-    Keras's, kernel (F, F, C, M) and bias (C M); output `c M + m` reads channel c.
+    at stride 2 lies a pixel after PyTorch's on even sizes. The weights are Keras's, kernel
+    (F, F, C, M) and bias (C M); output `c M + m` reads channel c.
 
     Args:
         kernel_size: F, an integer or (height, width).

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import layers
 
-SIZE = {1: 96, 2: 60}
+SIZE = {1: 180, 2: 60}
 
 
 def random_stack(seed):
@@ -15,7 +15,7 @@ def random_stack(seed):
     x, steps = images, int(draw.integers(3, 7)) if rank == 1 else int(draw.integers(2, 5))
     while steps:
         y = _step(draw, rank)(x)
-        if all(SIZE[rank] // 8 <= size <= 160 for size in y.shape[1:-1]):
+        if all(SIZE[rank] // 8 <= size <= 240 for size in y.shape[1:-1]):
             x, steps = y, steps - 1
     model = keras.Model(images, x)
     for weight in model.weights:

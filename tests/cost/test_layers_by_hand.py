@@ -181,6 +181,8 @@ CASES = [
     (own.InstanceNormalization(), (4, 4, 3), 0, 7 * 48, 48, (1, 1)),
     (own.InstanceNormalization(scale=False), (4, 4, 3), 0, 6 * 48, 48, (1, 1)),
     (own.ScaleByMax(), (4, 4, 3), 0, 96, 48, (1, 1)),
+    (own.FFTConv2D(4, 3), (5, 5, 2), 9 * 4 * 18, 2 * 9 * 4 * 18, 36, (3, 3)),
+    (own.Im2ColConv2D(4, 3, strides=2), (5, 5, 2), 4 * 4 * 18, 2 * 16 * 18, 16, (3, 3)),
     (own.PaddedConv1D(4, 3, padding=1), (9, 2), 9 * 4 * 6, 2 * 216, 36, (3,)),
     (own.PaddedConv2D(4, 3, strides=2, padding=1), (8, 8, 2), 64 * 18, 128 * 18, 64, (3, 3)),
     (own.PaddedConv3D(1, 3, padding=1), (2, 2, 2, 1), 8 * 27, 16 * 27, 8, (3, 3, 3)),

@@ -11,6 +11,9 @@ from kerakit.layers import FeedForward, MixtureOfExperts, TransformerBlock
 from tests.conformance.case import assert_close
 from tests.ops.test_expert_positions import positions_by_loop
 
+# Only JAX is the slower without it.
+JIT = keras.backend.backend() == "jax"
+
 
 def built(rng, *config, width=5, tokens=12, **options):
     layer = MixtureOfExperts(*config, hidden_dim=6, **options)
@@ -101,7 +104,7 @@ def test_the_balancing_loss_and_the_figures(rng):
     p, experts, _, is_served = routed_by_hand(layer, x)
     share = np.bincount(experts.ravel(), minlength=4) / experts.size
     balance = 4 * np.sum(share * p.mean((0, 1)))
-    assert float(layer.losses[0]) == pytest.approx(0.1 * balance, rel=1e-5)
+    assert float(ops.convert_to_numpy(layer.losses[0])) == pytest.approx(0.1 * balance, rel=1e-5)
     dropped = 1 - is_served.mean()
     assert dropped > 0.1
     assert_close(layer.figure_totals, np.array([1, balance, dropped]), rtol=1e-5)
@@ -111,9 +114,9 @@ def test_the_balancing_loss_is_1_in_balance_and_e_in_collapse(rng):
     layer = built(rng, 4, 1, loss_weight=1.0, width=4, tokens=4)
     layer.router.assign(40 * np.eye(4))
     layer(np.eye(4, dtype="float32")[None], training=True)
-    assert float(layer.losses[0]) == pytest.approx(1.0)
+    assert float(ops.convert_to_numpy(layer.losses[0])) == pytest.approx(1.0)
     layer(np.eye(4, dtype="float32")[None, [2] * 4], training=True)
-    assert float(layer.losses[0]) == pytest.approx(4.0)
+    assert float(ops.convert_to_numpy(layer.losses[0])) == pytest.approx(4.0)
 
 
 def moe_model(rng, **options):
@@ -127,7 +130,7 @@ def moe_model(rng, **options):
 
 def test_fit_logs_the_figures_and_balances(rng):
     model, moe, x = moe_model(rng, loss_weight=1.0, name="moe")
-    model.compile(keras.optimizers.Adam(0.02), loss="mse", jit_compile=False)
+    model.compile(keras.optimizers.Adam(0.02), loss="mse", jit_compile=JIT)
     seen = []
     reader = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(set(logs)))
     figures = LayerFigures()
@@ -147,7 +150,7 @@ def test_the_logged_figures_are_means_over_the_steps(rng):
     moe = MixtureOfExperts(4, 2, hidden_dim=6, name="moe")
     block = TransformerBlock(1, feedforward=moe, name="block")
     model = keras.Sequential([keras.Input((12, 5)), block])
-    model.compile(keras.optimizers.SGD(0.0), loss="mse", jit_compile=False)
+    model.compile(keras.optimizers.SGD(0.0), loss="mse", jit_compile=JIT)
     history = model.fit(
         x, x, batch_size=8, shuffle=False, verbose=0, callbacks=[LayerFigures()]
     ).history
@@ -162,7 +165,7 @@ def test_the_logged_figures_are_means_over_the_steps(rng):
 
 def test_evaluation_counts_nothing_and_has_the_tasks_loss(rng):
     model, moe, x = moe_model(rng, loss_weight=100.0)
-    model.compile(loss="mse", jit_compile=False)
+    model.compile(loss="mse", jit_compile=JIT)
     loss = model.evaluate(x, x, verbose=0)
     assert loss == pytest.approx(np.mean((model.predict(x, verbose=0) - x) ** 2), rel=1e-5)
     assert_close(moe.figure_totals, 0, rtol=0, atol=0)
@@ -170,7 +173,7 @@ def test_evaluation_counts_nothing_and_has_the_tasks_loss(rng):
 
 def test_a_broken_epoch_goes_on_with_its_totals(rng):
     model, moe, x = moe_model(rng)
-    model.compile(keras.optimizers.SGD(0.01), loss="mse", jit_compile=False)
+    model.compile(keras.optimizers.SGD(0.01), loss="mse", jit_compile=JIT)
     figures = LayerFigures()
     assert figures.get_state() == {}
     model.fit(x[:16], x[:16], batch_size=8, verbose=0, callbacks=[figures])
