@@ -99,9 +99,13 @@ def gradient_of_scalar(function, values):
 
 
 def compiled(function):
-    """The function, compiled on JAX, where an operation run by itself is slow."""
-    if keras.backend.backend() != "jax":
-        return function
-    import jax
+    """The function, traced once where an operation run by itself is slow."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
 
-    return jax.jit(function)
+        return tf.function(function, autograph=False)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    return function

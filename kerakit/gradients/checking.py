@@ -105,8 +105,8 @@ def check(function, *inputs, variables=None, tolerance=1e-6, step=1e-5, max_entr
     Draw inputs away from kinks (ReLU at 0, ties of a maximum): within `step` of one, the two
     sides' slopes are averaged and the check rightly fails. Hold an input fixed by closing over
     it; choose a layer's training mode by `lambda x: layer(x, training=True)`. Variables are
-    read, never written, so that a layer's random draws repeat from call to call. On JAX the
-    function is compiled, and may not branch on values.
+    read, never written, so that a layer's random draws repeat from call to call. On TensorFlow
+    and JAX the function is traced once, and may not branch on values.
 
     Args:
         function: Takes tensors and returns a float64 tensor, or a structure of tensors, of
