@@ -45,3 +45,24 @@ class HeNormal(keras.initializers.VarianceScaling):
 
     def get_config(self):
         return {"seed": super().get_config()["seed"]}
+
+
+def another(initializer, number=0):
+    """A copy of an initializer for another weight of a layer.
+
+    One instance draws the same numbers for each weight of a shape, and so do copies of one with a
+    seed: two kernels would start alike, and stay alike where their inputs are.
+
+    Args:
+        initializer: `keras.Initializer`, or a function, which is returned as it is.
+        number: Added to its seed, if it was given one.
+
+    Returns:
+        The initializer for that weight.
+    """
+    if not isinstance(initializer, keras.Initializer):
+        return initializer
+    config = initializer.get_config()
+    if isinstance(config.get("seed"), int):
+        config["seed"] += number
+    return type(initializer).from_config(config)

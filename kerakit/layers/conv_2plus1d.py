@@ -2,6 +2,7 @@
 
 import keras
 
+from kerakit.initializers import another
 from kerakit.layers.batch_normalization import BatchNormalization
 from kerakit.layers.padded_conv import PaddedConv3D, half_padding
 from kerakit.ops.convolution_geometry import per_axis
@@ -102,10 +103,7 @@ class Conv2Plus1D(keras.layers.Layer):
             strides=along(self.strides, 1),
             padding=along(self.padding, 0),
             use_bias=False,
-            # Both begin with a copy: an initializer with a seed draws the same at each call.
-            kernel_initializer=keras.initializers.get(
-                keras.initializers.serialize(self.kernel_initializer)
-            ),
+            kernel_initializer=another(self.kernel_initializer, int(name)),
             dtype=self.dtype_policy,
             name=name,
         )
@@ -132,5 +130,5 @@ class Conv2Plus1D(keras.layers.Layer):
 
 
 def factorised_filters(channels, filters, *, t=3, k=3):
-    """M, by which two steps have as many weights as one convolution over t x k x k."""
-    return (t * k * k * channels * filters) // (k * k * channels + t * filters)
+    """M, by which two steps have as many weights as one convolution over t x k x k; at least 1."""
+    return max(1, (t * k * k * channels * filters) // (k * k * channels + t * filters))

@@ -2,6 +2,9 @@
 
 import keras
 
+from kerakit.initializers import another
+from kerakit.layers.arguments import check_whole
+
 
 @keras.saving.register_keras_serializable(package="kerakit")
 class FeedForward(keras.layers.Layer):
@@ -53,8 +56,7 @@ class FeedForward(keras.layers.Layer):
         seed=None,
         **options,
     ):
-        if hidden_dim < 1:
-            raise ValueError(f"`hidden_dim` must be at least 1, got {hidden_dim}.")
+        check_whole(hidden_dim=hidden_dim)
         if not 0 <= drop_rate < 1:
             raise ValueError(f"`drop_rate` must be in [0, 1), got {drop_rate}.")
         super().__init__(**options)
@@ -78,7 +80,7 @@ class FeedForward(keras.layers.Layer):
         self.dropout = keras.layers.Dropout(self.drop_rate, seed=self.seed, **options)
         self.linear_2 = keras.layers.Dense(
             width,
-            kernel_initializer=another(self.kernel_initializer),
+            kernel_initializer=another(self.kernel_initializer, 1),
             name="linear_2",
             **options,
         )
@@ -100,8 +102,3 @@ class FeedForward(keras.layers.Layer):
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "seed": self.seed,
         }
-
-
-def another(initializer):
-    """A copy of an initializer: one by itself draws the same for each weight of a shape."""
-    return initializer.clone() if isinstance(initializer, keras.Initializer) else initializer

@@ -5,7 +5,8 @@ import math
 import keras
 from keras import ops
 
-from kerakit.layers.feed_forward import another
+from kerakit.initializers import another
+from kerakit.layers.arguments import check_whole
 from kerakit.ops.expert_positions import expert_positions
 
 
@@ -85,15 +86,12 @@ class MixtureOfExperts(keras.layers.Layer):
         seed=None,
         **options,
     ):
-        if num_experts < 1:
-            raise ValueError(f"`num_experts` must be at least 1, got {num_experts}.")
-        if not 1 <= num_active <= num_experts:
+        check_whole(num_experts=num_experts, num_active=num_active, hidden_dim=hidden_dim)
+        if num_active > num_experts:
             raise ValueError(
                 f"`num_active` must be in [1, {num_experts}], the number of experts, got "
                 f"{num_active}."
             )
-        if hidden_dim < 1:
-            raise ValueError(f"`hidden_dim` must be at least 1, got {hidden_dim}.")
         if not (capacity_factor > 0 and math.isfinite(capacity_factor)):
             raise ValueError(
                 f"`capacity_factor` must be positive and finite, got {capacity_factor}."
@@ -146,7 +144,7 @@ class MixtureOfExperts(keras.layers.Layer):
     def _a_kernel_an_expert(self, shape, dtype=None):
         # Of (E, d, d_ff) an initializer would take E for the size of a window.
         return ops.stack(
-            [another(self.kernel_initializer)(shape[1:], dtype=dtype) for _ in range(shape[0])]
+            [another(self.kernel_initializer, e)(shape[1:], dtype=dtype) for e in range(shape[0])]
         )
 
     def capacity(self, num_tokens):

@@ -5,6 +5,8 @@ import math
 import keras
 from keras import ops
 
+from kerakit.layers.arguments import check_whole
+
 
 @keras.saving.register_keras_serializable(package="kerakit")
 class PatchEmbedding(keras.layers.Layer):
@@ -50,13 +52,16 @@ class PatchEmbedding(keras.layers.Layer):
     def __init__(
         self, patch_size, embedding_dim, *, kernel_initializer="glorot_uniform", **options
     ):
-        sizes = (patch_size,) * 2 if isinstance(patch_size, int) else tuple(patch_size)
-        if len(sizes) not in (2, 3) or min(sizes) < 1:
+        sizes = (patch_size,) * 2 if isinstance(patch_size, int) else patch_size
+        if not isinstance(sizes, list | tuple) or len(sizes) not in (2, 3):
             raise ValueError(
-                f"`patch_size` must be one, two or three numbers of at least 1, got {patch_size}."
+                "`patch_size` must be an integer, (height, width) or (time, height, width), got "
+                f"{patch_size!r}."
             )
-        if embedding_dim < 1:
-            raise ValueError(f"`embedding_dim` must be at least 1, got {embedding_dim}.")
+        sizes = tuple(sizes)
+        for size in sizes:
+            check_whole(patch_size=size)
+        check_whole(embedding_dim=embedding_dim)
         super().__init__(**options)
         self.patch_size = sizes
         self.embedding_dim = embedding_dim

@@ -2,6 +2,7 @@
 
 import keras
 
+from kerakit.layers.arguments import check_whole
 from kerakit.layers.drop_path import DropPath
 from kerakit.layers.feed_forward import FeedForward
 from kerakit.ops.attention_mask import merge_masks, take_mask
@@ -82,12 +83,9 @@ class TransformerBlock(keras.layers.Layer):
         seed=None,
         **options,
     ):
-        if num_heads < 1:
-            raise ValueError(f"`num_heads` must be at least 1, got {num_heads}.")
-        if feedforward_dim is not None and feedforward_dim < 1:
-            raise ValueError(
-                f"`feedforward_dim` must be at least 1 or None, got {feedforward_dim}."
-            )
+        check_whole(num_heads=num_heads)
+        if feedforward_dim is not None:
+            check_whole(feedforward_dim=feedforward_dim)
         if norm not in ("post", "pre"):
             raise ValueError(f'`norm` must be "post" or "pre", got {norm!r}.')
         for name, rate in {

@@ -2,6 +2,8 @@
 
 import keras
 
+from kerakit.layers.arguments import check_whole
+
 
 @keras.saving.register_keras_serializable(package="kerakit")
 class VanillaRNN(keras.layers.Layer):
@@ -57,9 +59,7 @@ class VanillaRNN(keras.layers.Layer):
         recurrent_initializer="orthogonal",
         **options,
     ):
-        for name, size in {"state_dim": state_dim, "output_dim": output_dim}.items():
-            if size < 1:
-                raise ValueError(f"`{name}` must be at least 1, got {size}.")
+        check_whole(state_dim=state_dim, output_dim=output_dim)
         super().__init__(**options)
         self.state_dim = state_dim
         self.output_dim = output_dim

@@ -83,3 +83,7 @@ def test_normalises_by_the_batch_in_training(rng):
 def test_bad_arguments(options, message):
     with pytest.raises(ValueError, match=message):
         Conv2Plus1D(**{"filters": 4, "kernel_size": 3, **options})
+
+
+def test_there_is_at_least_one_filter_between():
+    assert Conv2Plus1D(1, (3, 1, 1))(np.ones((1, 3, 4, 4, 1))).shape[-1] == 1

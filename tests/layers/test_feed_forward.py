@@ -56,10 +56,17 @@ def test_the_two_kernels_differ_under_one_initializer():
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"hidden_dim": 0}, "`hidden_dim` must be at least 1, got 0."),
+        ({"hidden_dim": 0}, "`hidden_dim` must be an integer of at least 1, got 0."),
         ({"hidden_dim": 4, "drop_rate": 1.0}, r"`drop_rate` must be in \[0, 1\), got 1.0."),
     ],
 )
 def test_errors(config, message):
     with pytest.raises(ValueError, match=message):
         FeedForward(**config)
+
+
+def test_both_kernels_differ_under_a_seed():
+    layer = FeedForward(6, kernel_initializer=keras.initializers.GlorotUniform(seed=3))
+    layer.build((None, 6))
+    first, second = (ops.convert_to_numpy(x.kernel) for x in (layer.linear_1, layer.linear_2))
+    assert np.abs(first - second).max() > 0.01

@@ -218,9 +218,9 @@ def test_each_expert_starts_as_a_feed_forward_would():
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"num_experts": 0}, "`num_experts` must be at least 1, got 0."),
+        ({"num_experts": 0}, "`num_experts` must be an integer of at least 1, got 0."),
         ({"num_active": 5}, r"`num_active` must be in \[1, 4\], the number of experts, got 5."),
-        ({"hidden_dim": 0}, "`hidden_dim` must be at least 1, got 0."),
+        ({"hidden_dim": 0}, "`hidden_dim` must be an integer of at least 1, got 0."),
         ({"capacity_factor": 0.0}, "`capacity_factor` must be positive and finite, got 0.0."),
         ({"loss_weight": -1.0}, "`loss_weight` must be at least 0, got -1.0."),
         ({"drop_rate": 1.0}, r"`drop_rate` must be in \[0, 1\), got 1.0."),
@@ -234,3 +234,12 @@ def test_errors(config, message):
 def test_the_number_of_tokens_must_be_known():
     with pytest.raises(ValueError, match=r"all but B known, got shape \(None, None, 5\)"):
         MixtureOfExperts(4, 2, hidden_dim=8)(keras.Input((None, 5)))
+
+
+def test_experts_differ_under_an_initializer_with_a_seed():
+    initializer = keras.initializers.GlorotUniform(seed=3)
+    layer = MixtureOfExperts(3, 1, hidden_dim=5, kernel_initializer=initializer)
+    layer.build((None, 4, 5))
+    kernels = ops.convert_to_numpy(layer.kernel_1)
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert np.abs(kernels[one] - kernels[other]).max() > 0.01

@@ -60,11 +60,11 @@ def test_an_image_of_another_size_is_checked_too():
         layer(np.ones((1, 9, 8, 3), "float32"))
 
 
-@pytest.mark.parametrize("patch_size", [0, (4,), (4, 0), (1, 2, 3, 4)])
+@pytest.mark.parametrize("patch_size", [0, 2.5, (4,), (4, 0), (1, 2, 3, 4)])
 def test_errors_of_patches(patch_size):
-    with pytest.raises(ValueError, match="`patch_size` must be one, two or three numbers"):
+    with pytest.raises(ValueError, match="`patch_size` must be an integer"):
         PatchEmbedding(patch_size, 6)
-    with pytest.raises(ValueError, match="`embedding_dim` must be at least 1, got 0."):
+    with pytest.raises(ValueError, match="`embedding_dim` must be an integer of at least 1, got 0"):
         PatchEmbedding(4, 0)
 
 

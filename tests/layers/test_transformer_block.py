@@ -142,8 +142,8 @@ def test_another_feedforward_comes_back_from_the_config(rng):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"num_heads": 0}, "`num_heads` must be at least 1, got 0."),
-        ({"feedforward_dim": 0}, "`feedforward_dim` must be at least 1 or None, got 0."),
+        ({"num_heads": 0}, "`num_heads` must be an integer of at least 1, got 0."),
+        ({"feedforward_dim": 0}, "`feedforward_dim` must be an integer of at least 1, got 0."),
         ({"norm": "first"}, '`norm` must be "post" or "pre", got \'first\'.'),
         ({"drop_rate": 1}, r"`drop_rate` must be in \[0, 1\), got 1."),
         ({"attention_drop_rate": -1}, r"`attention_drop_rate` must be in \[0, 1\), got -1."),

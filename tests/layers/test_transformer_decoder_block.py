@@ -89,5 +89,5 @@ def test_parameters_and_a_memory_of_another_width():
 
 
 def test_errors():
-    with pytest.raises(ValueError, match="`num_heads` must be at least 1, got 0."):
+    with pytest.raises(ValueError, match="`num_heads` must be an integer of at least 1, got 0."):
         TransformerDecoderBlock(0)

@@ -70,7 +70,7 @@ def test_parameters():
 
 @pytest.mark.parametrize("name", ["state_dim", "output_dim"])
 def test_errors(name):
-    with pytest.raises(ValueError, match=f"`{name}` must be at least 1, got 0."):
+    with pytest.raises(ValueError, match=f"`{name}` must be an integer of at least 1, got 0."):
         VanillaRNN(**{"state_dim": 4, "output_dim": 2, name: 0})
     with pytest.raises(ValueError, match=r"`x` must be \(B, T, d_x\) sequences, got shape"):
         VanillaRNN(4, 2)(np.ones((2, 3)))
