@@ -5,7 +5,9 @@ from kerakit.layers.class_token import ClassToken
 from kerakit.layers.conv_2plus1d import Conv2Plus1D
 from kerakit.layers.drop_path import DropPath
 from kerakit.layers.feed_forward import FeedForward
+from kerakit.layers.fft_conv2d import FFTConv2D
 from kerakit.layers.frozen_batch_normalization import FrozenBatchNormalization
+from kerakit.layers.im2col_conv2d import Im2ColConv2D
 from kerakit.layers.instance_normalization import InstanceNormalization
 from kerakit.layers.max_unpool import MaxUnpool2D
 from kerakit.layers.mixture_of_experts import MixtureOfExperts
@@ -30,8 +32,10 @@ __all__ = [
     "ClassToken",
     "Conv2Plus1D",
     "DropPath",
+    "FFTConv2D",
     "FeedForward",
     "FrozenBatchNormalization",
+    "Im2ColConv2D",
     "InstanceNormalization",
     "MaxPooling2DWithIndices",
     "MaxUnpool2D",

@@ -1,5 +1,13 @@
 """Pure functions on tensors, in `keras.ops` alone."""
 
+from kerakit.ops.convolution import convolution
+from kerakit.ops.convolution_gradients import (
+    convolution_bias_gradient,
+    convolution_input_gradient,
+    convolution_kernel_gradient,
+)
+from kerakit.ops.convolution_im2col import im2col
+from kerakit.ops.direct_convolution import direct_convolution
 from kerakit.ops.expert_positions import expert_positions
 from kerakit.ops.max_pooling import max_pooling, max_pooling_with_indices
 from kerakit.ops.max_unpooling import max_unpooling
@@ -8,7 +16,13 @@ from kerakit.ops.sine_positions import sine_positions
 from kerakit.ops.transposed_convolution import transposed_convolution
 
 __all__ = [
+    "convolution",
+    "convolution_bias_gradient",
+    "convolution_input_gradient",
+    "convolution_kernel_gradient",
+    "direct_convolution",
     "expert_positions",
+    "im2col",
     "max_pooling",
     "max_pooling_with_indices",
     "max_unpooling",

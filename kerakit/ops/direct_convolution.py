@@ -33,7 +33,7 @@ def direct_convolution(inputs, kernel, *, strides=1, padding=0, dilation_rate=1,
         groups: Groups of channels; output channel `k` reads group `k // (K / groups)`.
 
     Returns:
-        (B, ..., K) tensor of the kernel's dtype.
+        (B, ..., K) tensor of the inputs' and the kernel's common dtype.
 
     Raises:
         ValueError: If the shapes do not fit, an argument is out of range, or a size is unknown
@@ -68,9 +68,10 @@ def direct_convolution(inputs, kernel, *, strides=1, padding=0, dilation_rate=1,
 
 
 def checked(inputs, kernel, groups):
-    """Both as tensors of the kernel's dtype; raises unless the shapes fit each other."""
-    kernel = ops.convert_to_tensor(kernel)
-    inputs = ops.convert_to_tensor(inputs, dtype=kernel.dtype)
+    """Both as tensors of their common dtype; raises unless the shapes fit each other."""
+    inputs, kernel = ops.convert_to_tensor(inputs), ops.convert_to_tensor(kernel)
+    dtype = keras.backend.result_type(inputs.dtype, kernel.dtype)
+    inputs, kernel = ops.cast(inputs, dtype), ops.cast(kernel, dtype)
     rank, channels = len(kernel.shape) - 2, inputs.shape[-1]
     if rank not in (1, 2, 3) or len(inputs.shape) != rank + 2:
         raise ValueError(

@@ -27,6 +27,7 @@ ONE_HOT = np.eye(5, dtype="float32")[LABELS]
 TOKENS = RNG.normal(size=(3, 5, 8)).astype("float32")
 SIGNAL = RNG.normal(size=(3, 9, 4)).astype("float32")
 MAPS = RNG.normal(size=(4, 8, 9, 3)).astype("float32")
+KERNEL = np.sin(np.arange(72, dtype="float32")).reshape(3, 2, 3, 4)
 CLIPS = RNG.normal(size=(3, 4, 6, 5, 2)).astype("float32")
 # Every value once in each plane, and exact in bfloat16: maxima are the same in any precision.
 PLANES = RNG.permuted(np.tile(np.arange(63.0, dtype="float32"), (12, 1)), axis=1)
@@ -56,8 +57,23 @@ CASES = [
         inputs=(CLIPS,),
     ),
     Case(layers.DropPath, {"rate": 0.2, "seed": 5}, inputs=(TOKENS,)),
+    Case(
+        layers.FFTConv2D,
+        {"filters": 4, "kernel_size": (5, 4), "padding": "same", "strides": (2, 2)},
+        inputs=(MAPS,),
+    ),
     Case(layers.FeedForward, {"hidden_dim": 6, "activation": "gelu"}, inputs=(TOKENS,)),
     Case(layers.FrozenBatchNormalization, {"epsilon": 1e-3}, inputs=(IMAGES,)),
+    Case(
+        layers.Im2ColConv2D,
+        {"filters": 4, "kernel_size": (3, 2), "padding": "same", "strides": (2, 2)},
+        inputs=(MAPS,),
+    ),
+    Case(
+        layers.Im2ColConv2D,
+        {"filters": 6, "kernel_size": (3, 3), "groups": 3, "explicit": True},
+        inputs=(MAPS,),
+    ),
     Case(layers.InstanceNormalization, {"epsilon": 1e-3}, inputs=(CLIPS,)),
     Case(layers.InstanceNormalization, {"scale": False, "center": False}, inputs=(PLANES,)),
     Case(layers.MaxPooling2DWithIndices, {"pool_size": (2, 2)}, inputs=(PLANES,)),
@@ -117,7 +133,7 @@ CASES = [
         {"pool_size": (3, 3), "strides": (2, 2), "padding": (1, 1)},
         inputs=(PLANES,),
     ),
-    Case(layers.PatchEmbedding, {"patch_size": (4, 3), "embedding_dim": 6}, inputs=(IMAGES,)),
+    Case(layers.PatchEmbedding, {"patch_size": (4, 3), "embedding_dim": 6}, inputs=(IMAGES / 255,)),
     Case(
         layers.PatchEmbedding,
         {"patch_size": (2, 4, 4), "embedding_dim": 6},
@@ -149,12 +165,40 @@ CASES = [
     Case(metrics.ConfusionMatrix, {"num_classes": 5, "per_class": True}, inputs=(LABELS, SCORES)),
     Case(metrics.ConfusionMatrix, {"num_classes": 5, "prefix": "all_"}, inputs=(ONE_HOT, SCORES)),
     Case(
+        ops.convolution,
+        {"kernel": KERNEL, "method": "fft", "padding": 1, "strides": 2},
+        inputs=(MAPS,),
+    ),
+    Case(
+        ops.convolution,
+        {"kernel": KERNEL, "method": "im2col", "strides": 2, "dilation_rate": (2, 3)},
+        inputs=(MAPS,),
+    ),
+    # Sums over the examples: of one example, and of a shape whose first row is the whole.
+    Case(ops.convolution_bias_gradient, inputs=(MAPS[:1, ..., :1],)),
+    Case(
+        ops.convolution_input_gradient,
+        {"kernel": KERNEL, "input_shape": (4, 16, 18, 3), "strides": 2, "padding": (1, 0)},
+        inputs=(MAPS[..., [0, 1, 2, 0]],),
+    ),
+    Case(
+        ops.convolution_kernel_gradient,
+        {"kernel_size": (1, 4), "strides": (1, 2), "padding": (0, 1)},
+        inputs=(MAPS[:1], MAPS[1:2, :, :4]),
+    ),
+    Case(
+        ops.direct_convolution,
+        {"kernel": KERNEL, "strides": 2, "dilation_rate": 3, "padding": 1},
+        inputs=(MAPS,),
+    ),
+    Case(
         ops.expert_positions,
         {"num_experts": 4, "capacity": 3},
         inputs=(np.argsort(RNG.random((3, 7, 4)), axis=-1)[..., :2],),
         differentiable=False,
     ),
     Case(ops.max_pooling, {"pool_size": 3, "strides": 2, "padding": 1}, inputs=(PLANES,)),
+    Case(ops.im2col, {"kernel_size": (3, 2), "strides": 2, "padding": 1}, inputs=(MAPS,)),
     Case(
         ops.max_pooling_with_indices,
         {"pool_size": 3, "strides": 2, "padding": 1},
