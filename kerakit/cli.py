@@ -55,8 +55,10 @@ def _parser():
     cost.add_argument(
         "--input",
         type=_shape,
+        action="append",
+        default=[],
         metavar="H,W,C",
-        help="size of one example (default: the model's own); T,H,W,C for a clip",
+        help="size of one example (default: the model's own), T,H,W,C for a clip; once an input",
     )
     cost.add_argument("--csv", type=_path, metavar="FILE", help="write the rows there too")
     cost.add_argument("--json", type=_path, metavar="FILE", help="write all of it there too")
@@ -168,7 +170,7 @@ def _cost(arguments):
     with _quiet_keras():
         from kerakit.cost.named import report_of
 
-    report = report_of(arguments.model, arguments.input)
+    report = report_of(arguments.model, *arguments.input)
     print(report)
     if arguments.csv:
         _written(arguments.csv, report.to_csv)

@@ -3,7 +3,7 @@
 import dataclasses
 
 from kerakit.cost.field import Field
-from kerakit.cost.rule import size_in_bytes
+from kerakit.cost.rule import Cost, size_in_bytes
 
 
 class RuleError(RuntimeError):
@@ -51,15 +51,16 @@ class Counted:
 
 def counted_by(rule, call):
     """The `Cost` by a rule; a failure is the rule's, and names it."""
+    subject = f"The rule that counts {type(call.layer).__name__} {call.layer.name!r}"
     try:
-        return rule(call)
+        cost = rule(call)
     except RuleError:
         raise
     except Exception as error:
-        kind = type(call.layer).__name__
-        raise RuleError(
-            f"The rule that counts {kind} {call.layer.name!r} failed: {error!r}."
-        ) from error
+        raise RuleError(f"{subject} failed: {error!r}.") from error
+    if not isinstance(cost, Cost):
+        raise RuleError(f"{subject} failed: a rule must return a Cost, got {cost!r}.")
+    return cost
 
 
 def own_weights(layer):

@@ -37,6 +37,24 @@ def _unpooling(call):
     return Cost(field=call.field.through(taps))
 
 
+def _neighbors(call):
+    """Distances to every stored example, or to the short list; choosing among them is free.
+
+    L2 by a matrix product, `2 N D` operations and 2 an example; L1 by `3 N D`.
+    """
+    layer, features, size = call.layer, call.input_shape[-1], call.layer.store_size
+    macs = flops = 0
+    if layer.projections is not None:
+        macs = (features + size) * layer.projections
+        flops, size = 2 * macs + 2 * size, min(layer.shortlist, size)
+    if layer.metric == "l2":
+        macs += size * features
+        flops += 2 * size * features + 2 * size
+    else:
+        flops += 3 * size * features
+    return Cost(macs=macs, flops=flops, field=call.everything)
+
+
 def _mixture(call):
     """The router on every token, and every expert on as many tokens as it has places for.
 
@@ -83,4 +101,5 @@ KERAKIT_RULES = {
     layers.MaxUnpool2D: _unpooling,
     layers.PatchEmbedding: _patches,
     layers.MixtureOfExperts: _mixture,
+    layers.NearestNeighbors: _neighbors,
 }

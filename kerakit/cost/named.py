@@ -3,6 +3,8 @@
 import difflib
 import inspect
 import pathlib
+import re
+import zipfile
 
 import keras
 
@@ -11,13 +13,13 @@ from kerakit.cost.report import report
 from kerakit.errors import InputError
 
 
-def report_of(name, input_shape=None):
+def report_of(name, *input_shapes):
     """The `Report` of a model by its name; no weights are made for a builder's.
 
     Args:
         name: A builder of `kerakit.models` or of `keras.applications`, or a `.keras` file. Where
             both have the name, as it is written decides: kerakit's are in small letters.
-        input_shape: Shape of one example; None for the model's own.
+        *input_shapes: Shape of one example for each of its inputs; none for the model's own.
 
     Raises:
         InputError: If there is no such model, or the input does not fit it.
@@ -28,16 +30,18 @@ def report_of(name, input_shape=None):
     >>> cost.trainable_parameters, cost.macs
     (3504872, 300774272)
     """
-    if name.endswith((".keras", ".h5")) or pathlib.Path(name).exists():
-        return _counted(_loaded(name), name, input_shape)
+    if name.endswith((".keras", ".h5")) or pathlib.Path(name).is_file():
+        return _counted(_loaded(name), name, input_shapes)
     build = _builder(name)
+    if len(input_shapes) > 1:
+        raise InputError(f"{name} has one input; give --input once.")
     # Variables in this scope have a shape and no values: 138 million parameters in no time.
     with keras.StatelessScope(initialize_variables=False):
         try:
-            model = build() if input_shape is None else build(input_shape=input_shape)
-        except ValueError as error:
-            raise _unfit(name, input_shape, error) from error
-        return _counted(model, name, input_shape)
+            model = build(input_shape=input_shapes[0]) if input_shapes else build()
+        except Exception as error:  # each builder checks its input in its own way, or does not
+            raise _unfit(name, input_shapes, error) from error
+        return _counted(model, name, input_shapes)
 
 
 def builders():
@@ -63,6 +67,8 @@ def _builder(name):
     same = [each for each in found if each.lower() == name.lower()]
     if name in found or same:
         return found[name if name in found else same[0]]
+    if pathlib.Path(name).is_dir():
+        raise _no_file(name)
     small = {each.lower(): each for each in found}
     close = [small[each] for each in difflib.get_close_matches(name.lower(), small, n=4)]
     hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(found)}."
@@ -72,27 +78,39 @@ def _builder(name):
 def _loaded(name):
     path = pathlib.Path(name)
     if not path.is_file():
-        raise InputError(f"{name} does not exist; give a .keras file or the name of a model.")
+        raise _no_file(name)
+    if path.suffix == ".keras" and not zipfile.is_zipfile(path):
+        raise InputError(f"{name} cannot be read as a Keras model (it is no zip archive).")
     try:
         return keras.saving.load_model(path, compile=False)
     except Exception as error:  # whatever a foreign file brings
+        unknown = re.search(r"Could not locate (?:class|function) '([^']+)'", str(error))
+        if unknown:
+            raise InputError(
+                f"{name} holds {unknown[1]}, which is not known here; kerakit.cost.report counts "
+                "the model in Python, where it is."
+            ) from error
         raise InputError(f"{name} cannot be read as a Keras model ({_first(error)}).") from error
 
 
-def _counted(model, name, input_shape):
+def _no_file(name):
+    what = "is a folder" if pathlib.Path(name).is_dir() else "does not exist"
+    return InputError(f"{name} {what}; give a .keras file or the name of a model.")
+
+
+def _counted(model, name, input_shapes):
+    given = list(input_shapes) if len(input_shapes) > 1 else next(iter(input_shapes), None)
     try:
-        return report(model, input_shape)
-    except ValueError as error:
-        raise _unfit(name, input_shape, error) from error
+        return report(model, given)
+    except Exception as error:  # whatever a foreign model does
+        raise _unfit(name, input_shapes, error) from error
 
 
-def _unfit(name, input_shape, error):
-    given = "without --input" if input_shape is None else f"for --input {_listed(input_shape)}"
-    return InputError(f"{name} cannot be counted {given} ({_first(error)}).")
-
-
-def _listed(shape):
-    return ",".join(map(str, shape))
+def _unfit(name, input_shapes, error):
+    options = [f"--input {','.join(map(str, shape))}" for shape in input_shapes]
+    given = f"for {' '.join(options)}" if options else "without --input"
+    reason = _first(error).replace("`input_shape`", "--input")
+    return InputError(f"{name} cannot be counted {given} ({reason}).")
 
 
 def _first(error):

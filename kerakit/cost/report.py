@@ -6,6 +6,7 @@ import keras
 from keras import tree
 
 from kerakit.cost.field import of_input
+from kerakit.cost.inputs import arguments_for
 from kerakit.cost.operation_rules import operation_rule
 from kerakit.cost.rules import layer_rules
 from kerakit.cost.table import Report, make_row
@@ -43,7 +44,8 @@ def report(model, input_shape=None, *, rules=None):
     Args:
         model: A `keras.Model` or layer.
         input_shape: Shape of one example, (H, W, C) for an image, in place of what the model
-            leaves open; a list or dict of shapes for a model of several inputs.
+            leaves open; a list or dict of shapes for a model of several inputs, a list for one
+            whose `call` takes several tensors.
         rules: Dict from layer classes to counting rules for them. A rule takes a
             `kerakit.cost.Call` and returns a `kerakit.cost.Cost`; it goes before kerakit's own
             and is inherited by subclasses.
@@ -61,12 +63,13 @@ def report(model, input_shape=None, *, rules=None):
     >>> cost.parameters, cost.macs, cost.receptive_field
     (224, 194400, (3, 3))
     """
-    inputs = _inputs(model, input_shape)
+    arguments = arguments_for(model, input_shape)
+    inputs = tree.flatten(arguments)
     trace = Trace(layer_rules(rules), operation_rule)
     first = _channels_first(model)
-    for number, tensor in enumerate(tree.flatten(inputs)):
+    for number, tensor in enumerate(inputs):
         trace.place(tensor, of_input(number, tensor.shape, channels_first=first))
-    outputs = trace(model, inputs)
+    outputs = trace(model, *arguments)
 
     seen = set()
     rows = [make_row(counted, seen) for counted in trace.rows]
@@ -74,73 +77,12 @@ def report(model, input_shape=None, *, rules=None):
     fields = [trace.field_of(output) for output in tree.flatten(outputs)]
     return Report(
         name=model.name,
-        input_shapes=[tuple(x.shape[1:]) for x in tree.flatten(inputs)],
+        input_shapes=[tuple(x.shape[1:]) for x in inputs],
         rows=rows,
         uncalled_parameters=sum(math.prod(v.shape) for v in uncalled),
         uncalled_trainable_parameters=sum(math.prod(v.shape) for v in uncalled if v.trainable),
         output_fields=fields,
     )
-
-
-def _inputs(model, input_shape):
-    """Symbolic tensors of batch 1 in the structure that the model's call wants."""
-    structure = _declared(model)
-    if structure is None:
-        if input_shape is None:
-            raise ValueError(
-                f"`input_shape` must be given for {model.name!r}, which was not called yet, "
-                "got None."
-            )
-        return tree.map_shape_structure(lambda shape: _tensor((1, *shape)), input_shape)
-    declared = tree.flatten(structure)
-    given = [None] * len(declared)
-    if input_shape is not None:
-        given = [tuple(shape) for shape in _shapes(input_shape)]
-        if len(given) != len(declared):
-            raise ValueError(
-                f"`input_shape` must be one shape for each of the {len(declared)} inputs, got "
-                f"{len(given)}."
-            )
-    tensors = [_fitted(x, shape) for x, shape in zip(declared, given, strict=True)]
-    return tree.pack_sequence_as(structure, tensors)
-
-
-def _declared(model):
-    """The model's inputs as it declares them, symbolic and perhaps of open sizes; or None."""
-    if isinstance(model, keras.Sequential):
-        return model.inputs[0] if model.inputs else None
-    if isinstance(model, keras.Function):
-        return model._inputs_struct
-    config = model.get_build_config() or {}
-    shapes = list((config.get("shapes_dict") or config).values())
-    is_one = len(shapes) == 1 and shapes[0] and not isinstance(shapes[0][0], list | tuple | dict)
-    return _tensor(shapes[0]) if is_one else None
-
-
-def _shapes(given):
-    """A shape, or a structure of shapes, as a list in the structure's order."""
-    found = []
-    tree.map_shape_structure(lambda shape: found.append(tuple(shape)), given)
-    return found
-
-
-def _tensor(shape, dtype="float32"):
-    return keras.KerasTensor(tuple(shape), dtype)
-
-
-def _fitted(declared, shape):
-    """A tensor of batch 1 and of the given shape, where the declared one leaves it open."""
-    expected = tuple(declared.shape[1:])
-    if shape is None and None in expected:
-        raise ValueError(f"`input_shape` must be given, as the model leaves it open: {expected}.")
-    shape = expected if shape is None else shape
-    fits = len(shape) == len(expected) and all(
-        isinstance(given, int) and given > 0 and own in (None, given)
-        for given, own in zip(shape, expected, strict=True)
-    )
-    if not fits:
-        raise ValueError(f"`input_shape` must fit the model's {expected}, got {shape}.")
-    return _tensor((1, *shape), declared.dtype)
 
 
 def _channels_first(model):

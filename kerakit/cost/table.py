@@ -18,6 +18,8 @@ CONVENTION = (
     "stride: pixels of the input along its axes, not clipped by its border."
 )
 
+_HEADER = ("layer", "kind", "output", "parameters", "MACs", "FLOPs", "bytes", "field", "stride")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -124,13 +126,9 @@ class Report:
 
     @property
     def local_receptive_field(self):
-        """The largest one before a layer reads the whole input: that of the last feature map."""
-        local = [
-            row.receptive_field
-            for row in self.rows
-            if row.receptive_field and all(isinstance(size, int) for size in row.receptive_field)
-        ]
-        return max(local, key=math.prod, default=None)
+        """The largest one that is not the whole input; of many networks the last map's."""
+        local = self._most_local()
+        return local and local.receptive_field
 
     @property
     def uncounted(self):
@@ -183,19 +181,8 @@ class Report:
         )
 
     def __str__(self):
-        header = (
-            "layer",
-            "kind",
-            "output",
-            "parameters",
-            "MACs",
-            "FLOPs",
-            "bytes",
-            "field",
-            "stride",
-        )
-        cells = [header, *map(_cells, self.rows)]
-        widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+        cells = [_HEADER, *map(_cells, self.rows)]
+        widths = [max(len(row[i]) for row in cells) for i in range(len(_HEADER))]
         lines = [
             "  ".join(
                 text.ljust(width) if i < 3 else text.rjust(width)
@@ -223,12 +210,24 @@ class Report:
             totals.append(f"  NOT COUNTED in {name}: {'; '.join(what)}")
         return "\n".join([*lines, "", *totals, "", textwrap.fill(CONVENTION, 100)])
 
+    def _most_local(self):
+        """The row of the largest receptive field that is not the whole input; the last such."""
+        local = [
+            row
+            for row in reversed(self.rows)
+            if row.receptive_field and all(isinstance(size, int) for size in row.receptive_field)
+        ]
+        return max(local, key=lambda row: math.prod(row.receptive_field), default=None)
+
     def _seen(self):
         size = self.receptive_field
-        if size and all(axis == ALL for axis in size):
-            local = self.local_receptive_field
-            return "the whole input" + (f" ({_times(local)} before)" if local else "")
-        return _times(size) if size else "the whole input"
+        if size and not _is_whole(size):
+            return _times(size)
+        local = self._most_local() if size else None
+        if not local:
+            return "the whole input"
+        # Not always the last map: a squeeze-and-excitation reads everything long before it.
+        return f"the whole input ({_times(local.receptive_field)} up to {local.name})"
 
     def _total(self, name):
         return sum(getattr(row, name) for row in self.rows)
@@ -238,7 +237,7 @@ def _cells(row):
     shape = row.output_shape
     shapes = shape if shape and isinstance(shape[0], tuple) else (shape,)
     field = row.receptive_field
-    whole = field and all(size == ALL for size in field)
+    whole = _is_whole(field)
     return (
         row.name,
         row.kind,
@@ -270,6 +269,10 @@ def _order(reach):
 
 def _size(reach):
     return reach if reach is UNKNOWN or reach == ALL else reach.size
+
+
+def _is_whole(sizes):
+    return bool(sizes) and all(size == ALL for size in sizes)
 
 
 def _times(sizes):

@@ -79,16 +79,16 @@ class Trace:
 
     # The trace.
 
-    def __call__(self, model, inputs):
-        """Runs the model on symbolic inputs and returns its outputs."""
+    def __call__(self, model, *arguments):
+        """Runs the model on symbolic arguments and returns its outputs."""
         options = {"training": False} if model._call_has_training_arg else {}
         # Nothing that the model would write in a call is written.
         with keras.StatelessScope(collect_losses=True), watching(self._called):
             if not all(layer.built for layer in model._flatten_layers()):
                 self._idle = True
-                model(inputs, **options)
+                model(*arguments, **options)
                 self._idle = False
-            return model(inputs, **options)
+            return model(*arguments, **options)
 
     def _called(self, original, operation, arguments, options, *, of_graph):
         tensors = tensors_in((arguments, options))
@@ -182,7 +182,7 @@ class Trace:
         blind, self._blind = self._blind, inputs.lost
         try:
             with self._inside(layer):
-                outputs = keras.Operation.compute_output_spec(layer, *arguments, **options)
+                outputs = self._run_on_backend(layer, arguments, options)
         finally:
             self._blind = blind
         row.outputs = tensors_in(outputs)
@@ -194,6 +194,15 @@ class Trace:
         reason = str(error).strip().partition("\n")[0].partition(". ")[0] or type(error).__name__
         row.uncounted.append(f"its own work, as its `call` needs values: {reason}")
         return outputs
+
+    def _run_on_backend(self, layer, arguments, options):
+        try:
+            return keras.Operation.compute_output_spec(layer, *arguments, **options)
+        except RuleError:
+            raise
+        except Exception:
+            # It needs values there too; but perhaps it says what it returns.
+            return layer.compute_output_spec(*arguments, **options)
 
     def _seen_from_outside(self, original, layer, arguments, options):
         """A layer called on the backend's tensors: counted on symbolic ones of their shapes."""

@@ -40,8 +40,10 @@ def watching(handler):
         return handler(symbolic_call, self, arguments, options, of_graph=False)
 
     with _WATCHING, warnings.catch_warnings():
-        # Keras warns of masks that a layer drops; they do not matter here.
+        # Keras warns of masks that a layer drops, and of layers that have weights and no `build`;
+        # neither matters here.
         warnings.filterwarnings("ignore", message=".*mask.*")
+        warnings.filterwarnings("ignore", message=r".*does not have a `build\(\)`")
         operation.__call__, operation.symbolic_call = watched_call, watched_symbolic_call
         try:
             with _yielding_variables():

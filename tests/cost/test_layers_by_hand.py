@@ -1,4 +1,4 @@
-"""Every counted layer of Keras's and kerakit's, its figures worked out by hand."""
+"""The counted layers of Keras's and kerakit's, their figures worked out by hand."""
 
 import math
 
@@ -8,8 +8,6 @@ from keras import layers
 
 from kerakit import layers as own
 from kerakit.cost import report
-from kerakit.cost.kerakit_rules import KERAKIT_RULES
-from kerakit.cost.layer_rules import LAYER_RULES
 
 FLOAT = 4  # bytes
 
@@ -248,47 +246,6 @@ def test_figures_by_hand(layer, shapes, macs, flops, kept, field):
     assert cost.trainable_parameters == sum(math.prod(v.shape) for v in layer.trainable_weights)
 
 
-# Counted in other tests, or the same as one that is here.
-ELSEWHERE = {
-    *(layers.ConvLSTM1D, layers.ConvLSTM2D, layers.ConvLSTM3D),
-    *(own.MaxUnpool2D, own.PatchEmbedding),
-    *(getattr(layers, name) for name in dir(layers) if name.startswith("Random")),
-}
-
-
-def test_every_layer_with_a_rule_is_here():
-    here = {type(layer) for layer, *_ in CASES}
-    here |= {type(layer.cell) for layer, *_ in CASES if type(layer) is layers.RNN}
-    missing = {*LAYER_RULES, *KERAKIT_RULES} - here - ELSEWHERE
-    assert not missing
-
-
-def test_every_layer_of_kerass_has_a_rule_or_is_made_of_operations():
-    """What a new Keras adds fails here, before it is counted in a way nobody looked at."""
-    made_of_others = {
-        *(layers.Layer, layers.Wrapper, layers.Lambda, layers.InputLayer, layers.StackedRNNCells),
-        *(layers.SpectralNormalization, layers.Masking, layers.ReversibleEmbedding),
-    }
-    public = {
-        getattr(layers, name)
-        for name in dir(layers)
-        if isinstance(getattr(layers, name), type)
-        and issubclass(getattr(layers, name), layers.Layer)
-    }
-    left = {each.__name__ for each in public - set(LAYER_RULES) - made_of_others}
-    assert left == set(PREPROCESSING.split())
-
-
-# Of text and tables, of images on their way to a model, or of another framework: what of them runs
-# on symbolic tensors is counted by its operations, and the rest is named.
-PREPROCESSING = (
-    "AugMix AutoContrast CategoryEncoding CenterCrop ContrastLimitedAdaptiveHistogramEqualization "
-    "CutMix Discretization Equalization FlaxLayer HashedCrossing Hashing IntegerLookup JaxLayer "
-    "MaxNumBoundingBoxes MelSpectrogram MixUp Pipeline RandAugment RandomCrop STFTSpectrogram "
-    "Solarization StringLookup TFSMLayer TextVectorization TorchModuleWrapper"
-)
-
-
 def test_max_unpooling_reads_the_values_of_the_windows():
     inputs = keras.Input((4, 4, 2))
     values, indices = own.MaxPooling2DWithIndices(2)(inputs)
@@ -308,9 +265,3 @@ def test_a_convolutional_lstm_is_its_cell_at_each_step():
     own_work = 4 * gates + 4 * gates + 3 * 4 * gates + 2 * 6 * gates + 4 * gates
     assert cost.flops == 2 * cost.macs + 5 * own_work
     assert cost.receptive_field == (None, None, None)
-
-
-def test_random_layers_do_nothing_at_inference():
-    for name in dir(layers):
-        if name.startswith("Random") and name != "RandomCrop":
-            assert LAYER_RULES[getattr(layers, name)] is LAYER_RULES[layers.Identity]

@@ -24,7 +24,7 @@ tiny, input 32 x 32 x 3
   MACs             78,400
   FLOPs            163,999
   activations      61,604 bytes
-  receptive field  the whole input (3 x 3 before)
+  receptive field  the whole input (3 x 3 up to fine)
 
 One example, inference. MACs:"""  # noqa: E501
 
@@ -51,7 +51,7 @@ def test_text(cost):
 def test_one_line(cost):
     assert cost.line() == (
         "2,289 parameters, 78.400 kMACs, 163.999 kFLOPs, 0.1 MiB of activations an example, "
-        "receptive field the whole input (3 x 3 before)"
+        "receptive field the whole input (3 x 3 up to fine)"
     )
 
 
@@ -89,3 +89,19 @@ def test_several_outputs_of_a_layer_stand_side_by_side():
     cost = report(keras.Model(sequence, outputs))
     assert cost.rows[0].output_shape == ((4,), (4,), (4,))
     assert "4, 4, 4" in str(cost)
+
+
+def test_the_last_layer_that_does_not_read_the_whole_input_is_named():
+    """A squeeze-and-excitation reads the whole input long before the last map."""
+    x = images = keras.Input((16, 16, 3))
+    x = layers.Conv2D(4, 3, padding="same", name="before")(x)
+    gates = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    x = layers.Conv2D(4, 5)(layers.Multiply()([x, gates]))
+    assert "(3 x 3 up to before)" in report(keras.Model(images, x)).line()
+
+    # The largest stands in a branch, whatever the order of the branches.
+    pooled = layers.GlobalMaxPooling2D()(layers.Conv2D(4, 3)(images))
+    other = layers.GlobalMaxPooling2D()(layers.Conv2D(4, 7, name="other")(images))
+    for branches in ([pooled, other], [other, pooled]):
+        cost = report(keras.Model(images, layers.Add()(branches)))
+        assert "(7 x 7 up to other)" in cost.line()
