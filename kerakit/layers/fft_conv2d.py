@@ -13,7 +13,9 @@ class FFTConv2D(keras.layers.Conv2D):
     The transform of a convolution is the product of the transforms, so that the work does not
     grow with the kernel's area; see `kerakit.ops.convolution` for a count of it. Keras's layer
     convolves directly whatever the size: with 31 x 31 kernels over 4 x 96 x 96 x 32 to 32
-    channels this one takes 0.07 of its time (two cores).
+    channels this one took 0.09 of its time, and 0.05 with gradients (TensorFlow, two cores, the
+    latter without oneDNN, whose gradient did not end: `python -m benchmarks.convolution --only
+    fft`).
 
     Weights, arguments and results are those of `keras.layers.Conv2D`, in float32 up to rounding
     of the order 1e-6 of the largest output. Under mixed precision the transforms are float32.

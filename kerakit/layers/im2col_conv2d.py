@@ -14,8 +14,9 @@ class Im2ColConv2D(keras.layers.Conv2D):
     product of that matrix with the kernel as (kh kw C, K): what most libraries do inside. Keras
     has no layer that does it in the open. Textbook im2col copies each pixel kh kw times; the
     default here sums products over shifted views and holds at most a kernel row of copies. At
-    3 x 3 over 8 x 56 x 56 x 64 to 64 channels it took 1.9 times Conv2D's time, 1.4 times with
-    gradients; with the patch matrix 2.2 and 4.4 times (two cores).
+    3 x 3 over 8 x 56 x 56 x 64 to 64 channels it took 1.7 times Conv2D's time, 1.4 times with
+    gradients; with the patch matrix of 58 MB 2.0 and 6.0 times (TensorFlow, two cores:
+    `python -m benchmarks.convolution --only im2col`).
 
     Weights, arguments and results are those of `keras.layers.Conv2D`.
 
