@@ -28,6 +28,7 @@ __all__ = [
     "runs",
     "schedules",
     "training",
+    "weights",
 ]
 
 

@@ -22,6 +22,7 @@ USES = {
     # An export goes without; what it says of that is logged.
     "serve": "from kerakit.export.warmup import write_warmup; "
     "write_warmup('.', {}, model_name='x'); raise SystemExit(1)",
+    "weights": "from kerakit.weights.read import _read_safetensors; _read_safetensors('x')",
 }
 TOOLS = {"test", "bench", "dev"}  # for work on kerakit itself
 

@@ -16,6 +16,7 @@ BROUGHT = {
     "tfds": ("tensorflow_datasets",),
     "recipes": ("tyro", "tensorboard"),
     "serve": ("tensorflow_serving",),
+    "weights": ("safetensors",),
 }
 
 

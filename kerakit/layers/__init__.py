@@ -11,6 +11,7 @@ from kerakit.layers.im2col_conv2d import Im2ColConv2D
 from kerakit.layers.instance_normalization import InstanceNormalization
 from kerakit.layers.max_unpool import MaxUnpool2D
 from kerakit.layers.mixture_of_experts import MixtureOfExperts
+from kerakit.layers.nearest_neighbors import NearestNeighbors
 from kerakit.layers.padded_conv import PaddedConv1D, PaddedConv2D, PaddedConv3D
 from kerakit.layers.padded_conv_transpose import (
     PaddedConv1DTranspose,
@@ -40,6 +41,7 @@ __all__ = [
     "MaxPooling2DWithIndices",
     "MaxUnpool2D",
     "MixtureOfExperts",
+    "NearestNeighbors",
     "PaddedConv1D",
     "PaddedConv1DTranspose",
     "PaddedConv2D",

@@ -5,9 +5,11 @@ import keras
 from kerakit.layers.scale_by_max import ScaleByMax
 
 # Mean and deviation of a channel (red, green, blue) for pixels scaled to 0..1.
-# imagenet: torchvision's classification presets; kinetics: its video presets.
+# imagenet: torchvision's classification presets; kinetics: its video presets; inception: what
+# networks ported from TensorFlow, such as torchvision's GoogLeNet, were trained on.
 STATISTICS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "inception": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
     "kinetics": ((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)),
 }
 CHOICES = (*STATISTICS, "image_max", None)
@@ -18,7 +20,7 @@ def normalize(images, normalization):
 
     Args:
         images: Symbolic (B, H, W, C) pixels, 0..255.
-        normalization: `"imagenet"` or `"kinetics"`: `(x / 255 - mean) / deviation`
+        normalization: `"imagenet"`, `"inception"` or `"kinetics"`: `(x / 255 - mean) / deviation`
             with that set's published figures, three channels;
             `"image_max"`: each image over its own largest value, any channels;
             `None`: pixels go on as they are.

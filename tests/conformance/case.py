@@ -29,12 +29,14 @@ class Case:
         config: Keyword arguments, other than the defaults where there are any.
         inputs: NumPy arguments of one call, batch first.
         differentiable: Whether the gradient check applies.
+        slow: Whether compiling it takes so long that only `make test-all` does.
     """
 
     part: Callable[..., Any]
     config: dict[str, Any] = dataclasses.field(default_factory=dict)
     inputs: tuple[Any, ...] = ()
     differentiable: bool = True
+    slow: bool = False
 
     @property
     def kind(self):

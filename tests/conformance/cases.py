@@ -38,6 +38,9 @@ PLACES = np.tile(PLACES, (4, 1, 1, 3)).astype("int32")  # one in each 2 x 2 wind
 # Drawn apart, whatever cases are added: of six seeds one puts an activation so near a kink that
 # XLA's last digit flips it, and the step's changes differ by 20 %.
 PHOTOS = np.random.default_rng(5).uniform(0, 255, (6, 24, 20, 3)).astype("float32")
+SMALL = np.random.default_rng(1).integers(0, 256, (8, 6, 5, 3)).astype("float32")
+STORED = np.random.default_rng(1).normal(size=(20, 5)).astype("float32") * 3
+PICTURES = np.random.default_rng(7).uniform(0, 255, (6, 95, 97, 3)).astype("float32")
 
 CASES = [
     Case(activations.leaky_relu_001, inputs=(SCORES,)),
@@ -87,6 +90,18 @@ CASES = [
         layers.MixtureOfExperts,
         {"num_experts": 4, "num_active": 2, "hidden_dim": 6, "activation": "gelu", "seed": 3},
         inputs=(TOKENS,),
+    ),
+    Case(
+        layers.NearestNeighbors,
+        {"num_classes": 3, "num_neighbors": 2, "metric": "l1", "store_size": 7},
+        inputs=(SCORES,),
+        differentiable=False,
+    ),
+    Case(
+        layers.NearestNeighbors,
+        {"num_classes": 3, "projections": 2, "shortlist": 6, "store_size": 7},
+        inputs=(SCORES,),
+        differentiable=False,
     ),
     Case(
         layers.PaddedConv1D,
@@ -209,6 +224,31 @@ CASES = [
         {"pool_size": 2, "output_size": (6, 8)},
         inputs=(PLANES[:, :3, :4], PLACES),
     ),
+    Case(
+        ops.approximate_neighbors,
+        {
+            "stored": STORED,
+            "directions": np.eye(5, 2, dtype="float32"),
+            "projected": STORED[:, :2],
+            "num_neighbors": 2,
+            "shortlist": 6,
+        },
+        inputs=(SCORES,),
+        differentiable=False,
+    ),
+    Case(ops.l1_distances, {"stored": STORED}, inputs=(SCORES,), differentiable=False),
+    Case(
+        ops.nearest_neighbors,
+        {"stored": STORED, "num_neighbors": 2},
+        inputs=(SCORES,),
+        differentiable=False,
+    ),
+    Case(
+        ops.nearest_neighbors,
+        {"stored": STORED, "num_neighbors": 3, "metric": "l1", "store_chunk": 12},
+        inputs=(SCORES,),
+        differentiable=False,
+    ),
     Case(ops.scale_by_max, inputs=(IMAGES,)),
     Case(ops.sine_positions, {"width": 6}, inputs=(10 * TOKENS[..., 0],)),
     Case(
@@ -239,6 +279,57 @@ CASES = [
     Case(
         schedules.Join,
         {"schedules": [0.1, schedules.ExponentialDecay(0.05, rate=0.1)], "boundaries": [10]},
+    ),
+    Case(
+        classification.alexnet,
+        {"input_shape": (95, 97, 3), "num_classes": 5, "width": 0.0625, "drop_rate": 0.0},
+        inputs=(PICTURES,),
+    ),
+    Case(
+        classification.vgg11_bn,
+        {"input_shape": (64, 72, 3), "num_classes": 5, "width": 0.0625, "drop_rate": 0.0},
+        inputs=(PICTURES[:, :64, :72],),
+    ),
+    Case(
+        classification.googlenet,
+        {"input_shape": (48, 56, 3), "num_classes": 5, "width": 0.125, "drop_rate": 0.0},
+        inputs=(PICTURES[:, :48, :56],),
+        slow=True,
+    ),
+    Case(
+        classification.densenet121,
+        {"input_shape": (48, 56, 3), "num_classes": 5, "width": 0.25},
+        inputs=(PICTURES[:, :48, :56],),
+        slow=True,
+    ),
+    Case(
+        classification.mobilenet_v2,
+        {"input_shape": (48, 56, 3), "num_classes": 5, "width": 0.25, "drop_rate": 0.0},
+        inputs=(PICTURES[:, :48, :56],),
+        slow=True,
+    ),
+    Case(
+        classification.vit_ti_16,
+        {"input_shape": (32, 48, 3), "num_classes": 5, "depth": 2, "width": 0.34},
+        inputs=(PICTURES[:, :32, :48],),
+    ),
+    Case(
+        classification.knn_classifier,
+        {"input_shape": (6, 5, 1), "num_classes": 4, "num_neighbors": 3},
+        inputs=(SMALL[..., :1],),
+    ),
+    Case(
+        classification.linear_classifier,
+        {"input_shape": (6, 5, 3), "num_classes": 4},
+        inputs=(SMALL,),
+    ),
+    *(
+        Case(
+            classification.recurrent_classifier,
+            {"input_shape": (6, 5, 1), "num_classes": 4, "cell": cell, "units": 8},
+            inputs=(SMALL[..., :1],),
+        )
+        for cell in ("rnn", "lstm", "gru")
     ),
     Case(
         classification.resnet18,

@@ -75,8 +75,8 @@ def test_logits_are_those_of_a_numpy_loop(size, rng):
 
 def test_small_stem_keeps_the_resolution():
     model = resnet18(input_shape=(16, 16, 1), stem="small", normalization="image_max", width=0.125)
-    assert model.get_layer("layer1_1_relu2").output.shape == (None, 16, 16, 8)
-    assert model.get_layer("layer4_1_relu2").output.shape == (None, 2, 2, 64)
+    assert model.get_layer("layer1_1_relu").output.shape == (None, 16, 16, 8)
+    assert model.get_layer("layer4_1_relu").output.shape == (None, 2, 2, 64)
 
 
 @pytest.mark.parametrize(

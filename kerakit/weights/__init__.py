@@ -1,0 +1,6 @@
+"""Checkpoints of other libraries, loaded into kerakit's models."""
+
+from kerakit.weights.read import read_arrays
+from kerakit.weights.torchvision import load_torchvision
+
+__all__ = ["load_torchvision", "read_arrays"]
