@@ -1,5 +1,34 @@
 """Random transforms of batches, each a function of a seed that is given."""
 
-from kerakit.augment.affine import RandomAffine, affine_matrices, transform_images
+from kerakit.augment.affine import RandomAffine, affine_matrices
+from kerakit.augment.boxes import clip_boxes, tighten_boxes, transform_boxes
+from kerakit.augment.chain import chain
+from kerakit.augment.color_jitter import ColorJitter
+from kerakit.augment.crop import RandomCrop
+from kerakit.augment.crop_resizing import resize_crops
+from kerakit.augment.cutmix import CutMix
+from kerakit.augment.cutout import Cutout
+from kerakit.augment.flip import RandomFlip
+from kerakit.augment.mixup import Mixup
+from kerakit.augment.rand_augment import RandAugment
+from kerakit.augment.resampling import transform_images
+from kerakit.augment.resized_crop import RandomResizedCrop
 
-__all__ = ["RandomAffine", "affine_matrices", "transform_images"]
+__all__ = [
+    "ColorJitter",
+    "CutMix",
+    "Cutout",
+    "Mixup",
+    "RandAugment",
+    "RandomAffine",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomResizedCrop",
+    "affine_matrices",
+    "chain",
+    "clip_boxes",
+    "resize_crops",
+    "tighten_boxes",
+    "transform_boxes",
+    "transform_images",
+]

@@ -1,8 +1,14 @@
-"""Random rotation, translation, zoom and shear of a batch of images."""
+"""Random rotation, translation, zoom and shear."""
 
 import math
 
 import tensorflow as tf
+
+from kerakit.augment.arguments import check_fill, check_share
+from kerakit.augment.draws import draw_uniform
+from kerakit.augment.frames import picture_size
+from kerakit.augment.geometry import transform_batch
+from kerakit.augment.resampling import transform_images
 
 
 def affine_matrices(*, angle, shift, scale, shear, size):
@@ -36,36 +42,12 @@ def affine_matrices(*, angle, shift, scale, shear, size):
     return tf.concat([top, bottom], axis=1)
 
 
-def transform_images(images, matrices, *, fill):
-    """Images (B, h, w, c) moved by matrices of `affine_matrices`; bilinear.
-
-    Args:
-        images: (B, h, w, c) uint8 or float.
-        matrices: (B, 3, 3) float32.
-        fill: Value of what comes from outside the image.
-
-    Returns:
-        (B, h, w, c), of the dtype of `images`; uint8 is rounded to the nearest.
-    """
-    # The op counts from the centre of the first pixel and wants the way back.
-    to_corner = tf.constant([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.0, 0.0, 1.0]])
-    to_centre = tf.constant([[1.0, 0.0, -0.5], [0.0, 1.0, -0.5], [0.0, 0.0, 1.0]])
-    back = to_centre @ tf.linalg.inv(matrices) @ to_corner
-    moved = tf.raw_ops.ImageProjectiveTransformV3(
-        images=tf.cast(images, tf.float32),
-        transforms=tf.reshape(back, (-1, 9))[:, :8],
-        output_shape=tf.shape(images)[1:3],
-        fill_value=float(fill),
-        interpolation="BILINEAR",
-        fill_mode="CONSTANT",
-    )
-    if images.dtype.is_integer:
-        moved = tf.round(moved)
-    return tf.ensure_shape(tf.cast(moved, images.dtype), images.shape)
-
-
 class RandomAffine:
-    """Rotates, shifts, zooms and shears each image of a batch by a draw of its own.
+    """Rotates, shifts, zooms and shears each example of a batch by a draw of its own.
+
+    Pictures are interpolated, masks take the nearest pixel, boxes become the upright bounds of
+    their moved corners (`tighten_boxes` makes them exact where there are masks). All frames of
+    a clip move alike.
 
     `keras.layers.RandomRotation` and its like draw from a generator with state; here the draws
     are a function of the seed that is given, so that a resumed run draws the same.
@@ -75,7 +57,10 @@ class RandomAffine:
         translation: Largest shift as a fraction of the image's side, in [0, 1].
         zoom: Largest zoom, in [0, 1): the factor is uniform in [1 - zoom, 1 + zoom].
         shear: Largest horizontal shear in degrees, either way; in [0, 90).
-        fill: Value of what comes from outside the image, 0..255.
+        fill: Value of what comes from outside the image, 0..255; in masks that is 0, in masks
+            of class ids 255.
+        min_visible: Boxes of which a smaller share of the area stays in the image are dropped:
+            their label becomes -1. In [0, 1].
 
     Raises:
         ValueError: If a strength is out of its range.
@@ -88,26 +73,28 @@ class RandomAffine:
     TensorShape([2, 8, 8, 3])
     """
 
-    def __init__(self, *, rotation=0.0, translation=0.0, zoom=0.0, shear=0.0, fill=0.0):
+    def __init__(
+        self, *, rotation=0.0, translation=0.0, zoom=0.0, shear=0.0, fill=0.0, min_visible=0.1
+    ):
         if not 0 <= rotation <= 180:
             raise ValueError(f"`rotation` must be in [0, 180], got {rotation}.")
-        if not 0 <= translation <= 1:
-            raise ValueError(f"`translation` must be in [0, 1], got {translation}.")
+        check_share("translation", translation)
+        check_share("min_visible", min_visible)
         if not 0 <= zoom < 1:
             raise ValueError(f"`zoom` must be in [0, 1), got {zoom}.")
         if not 0 <= shear < 90:
             raise ValueError(f"`shear` must be in [0, 90), got {shear}.")
-        if not 0 <= fill <= 255:
-            raise ValueError(f"`fill` must be in [0, 255], got {fill}.")
+        check_fill(fill)
         self.rotation = rotation
         self.translation = translation
         self.zoom = zoom
         self.shear = shear
         self.fill = fill
+        self.min_visible = min_visible
 
     def matrices(self, seed, *, batch_size, size):
         """The draws of one batch: (B, 3, 3) matrices, as of `affine_matrices`."""
-        draws = tf.random.stateless_uniform((batch_size, 5), seed, minval=-1.0, maxval=1.0)
+        draws = draw_uniform(seed, (batch_size, 5), low=-1.0, high=1.0)
         size = tf.cast(size, tf.float32)
         zoom = 1.0 + draws[:, 3] * self.zoom
         return affine_matrices(
@@ -119,16 +106,21 @@ class RandomAffine:
         )
 
     def __call__(self, batch, seed):
-        """Transforms `image` of a batch.
+        """Transforms a batch.
 
         Args:
-            batch: Dict with `image` (B, h, w, c).
+            batch: Dict of tensors, as of `transform_batch`.
             seed: int32 (2,); the draws are a function of it.
 
         Returns:
-            The dict, its `image` transformed.
+            The dict, its pictures, boxes and masks moved.
         """
-        images = batch["image"]
-        shape = tf.shape(images)
-        matrices = self.matrices(seed, batch_size=shape[0], size=shape[1:3])
-        return {**batch, "image": transform_images(images, matrices, fill=self.fill)}
+        count, size = picture_size(batch)
+        matrices = self.matrices(seed, batch_size=count, size=size)
+
+        def move_images(frames, example):
+            return transform_images(frames, tf.gather(matrices, example), fill=self.fill)
+
+        return transform_batch(
+            batch, matrices, min_visible=self.min_visible, move_images=move_images
+        )
