@@ -37,12 +37,12 @@ def transform_batch(batch, matrices, *, min_visible, move_images, move_masks=Non
     >>> moved["boxes"].shape
     TensorShape([1, 2, 4])
     """
-    if move_masks is None:
 
-        def move_masks(frames, example, fill):
-            own = tf.gather(matrices, example)
-            return transform_images(frames, own, fill=fill, size=size, interpolation="nearest")
+    def by_matrices(frames, example, fill):
+        own = tf.gather(matrices, example)
+        return transform_images(frames, own, fill=fill, size=size, interpolation="nearest")
 
+    move_masks = move_masks or by_matrices
     moved = on_pictures(move_images, batch)
     for key, fill in (("masks", 0), ("mask", IGNORE)):
         if key in batch:

@@ -38,13 +38,13 @@ def l1_distances(queries, stored):
     columns = ops.transpose(ops.pad(stored, ((0, 0), (0, missing))))
     queries = ops.pad(queries, ((0, _ROWS), (0, missing)))
 
-    (distances,) = in_chunks(
+    outputs = in_chunks(
         lambda rows: (_tile(ops.reshape(rows, (_ROWS, features + missing)), columns),),
         queries,
         _ROWS,
         like=[((stored.shape[0],), "float32")],
     )
-    return distances[:count]
+    return outputs[0][:count]
 
 
 def _sums_of_a_tile(rows, columns):

@@ -109,7 +109,7 @@ def _wanted(model):
     """(layer, variable, name in the checkpoint, which third of a stack) of every weight."""
     for layer, variable, path in _variables(model):
         last = variable.name
-        *parents, name = path
+        parents, name = path[:-1], path[-1]
         if isinstance(layer, keras.layers.EinsumDense) and name in _PROJECTIONS:
             stack = "in_proj_weight" if last == "kernel" else "in_proj_bias"
             yield layer, variable, "_".join([*parents, stack]), _PROJECTIONS.index(name)
