@@ -198,6 +198,25 @@ CASES = [
     (own.PaddedMaxPooling2D(3, strides=2, padding=1), (6, 6, 2), 0, 18, 18, (3, 3)),
     # Values and indices.
     (own.MaxPooling2DWithIndices(2), (4, 4, 2), 0, 8, 16, (2, 2)),
+    # Nine stored examples of 6 values: a product with each, and 2 for the norms; differences, their
+    # sizes and the sum; 2 directions first, then the 4 of a short list.
+    (own.NearestNeighbors(3, num_neighbors=2, store_size=9), (6,), 54, 2 * 54 + 2 * 9, 3, ()),
+    (
+        own.NearestNeighbors(3, num_neighbors=2, metric="l1", store_size=9),
+        (6,),
+        0,
+        3 * 54,
+        3,
+        (),
+    ),
+    (
+        own.NearestNeighbors(3, num_neighbors=2, projections=2, shortlist=4, store_size=9),
+        (6,),
+        (6 + 9) * 2 + 4 * 6,
+        2 * (6 + 9) * 2 + 2 * 9 + 2 * 4 * 6 + 2 * 4,
+        3,
+        (),
+    ),
     # Router 6 x 4; four experts with ceil(1.25 * 2 * 6 / 4) = 4 places each, 3 to 8 to 3. A relu of
     # 16 x 8; softmax of 24; two choices of 24; two gates by their sum; two answers with gates.
     (
