@@ -21,8 +21,7 @@ def in_chunks(function, rows, size, *, like):
 
     Example:
 
-    >>> import numpy as np
-    >>> squares, = in_chunks(lambda x: (x * x,), np.arange(5.0), 2, like=[((), "float32")])
+    >>> squares, = in_chunks(lambda x: (x * x,), ops.arange(5.0), 2, like=[((), "float32")])
     >>> [float(x) for x in squares]
     [0.0, 1.0, 4.0, 9.0, 16.0]
     """

@@ -59,11 +59,15 @@ def test_a_training_step_under_xla(case, plain):
     _, loss, changes = plain
     _, compiled_loss, compiled_changes = trained_one_step(case, jit_compile=True)
     assert compiled_loss == pytest.approx(loss, rel=1e-4)
+    largest_of_all = max(np.abs(change).max() for change in changes)
     for compiled_change, change in zip(compiled_changes, changes, strict=True):
         largest = np.abs(change).max()
         assert largest > 0
-        # 1.4e-4 at most when this was written: of scales near 1, the last digit.
-        np.testing.assert_allclose(compiled_change, change, rtol=0, atol=1e-3 * largest)
+        # 1.4e-4 at most when this was written: of scales near 1, the last digit. A bias before
+        # batch normalisation and the bias of attention's keys have a gradient of 0 but for
+        # rounding, so that the size of the whole step counts for them.
+        tolerance = max(1e-3 * largest, 1e-6 * largest_of_all)
+        np.testing.assert_allclose(compiled_change, change, rtol=0, atol=tolerance)
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
