@@ -85,7 +85,7 @@ class CutMix:
         key, (count, size) = picture_key(batch), picture_size(batch)
         rectangles = self.rectangles(seed, batch_size=count, size=size)
 
-        mixed = paste(batch[key], partners(batch[key]), rectangles)
+        mixed = tf.ensure_shape(_mixed(batch[key], rectangles), batch[key].shape)
         left, top, right, bottom = tf.unstack(rectangles, axis=1)
         # One division of whole numbers, so that the share is exact to the last digit.
         pixels = size[0] * size[1]
@@ -93,3 +93,8 @@ class CutMix:
         share /= tf.cast(pixels, tf.float32)
         labels = mixed_labels(batch["label"], share, num_classes=self.num_classes)
         return {**batch, key: mixed, "label": labels}
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _mixed(pictures, rectangles):
+    return paste(pictures, partners(pictures), rectangles)

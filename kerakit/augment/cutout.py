@@ -97,4 +97,8 @@ class Cutout:
         """
         key, (count, size) = picture_key(batch), picture_size(batch)
         rectangles = self.rectangles(seed, batch_size=count, size=size)
-        return {**batch, key: paste(batch[key], self.fill, rectangles)}
+        erased = _erased(batch[key], tf.cast(self.fill, batch[key].dtype), rectangles)
+        return {**batch, key: tf.ensure_shape(erased, batch[key].shape)}
+
+
+_erased = tf.function(paste, jit_compile=True, autograph=False)

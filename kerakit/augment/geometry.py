@@ -38,11 +38,11 @@ def transform_batch(batch, matrices, *, min_visible, move_images, move_masks=Non
     TensorShape([1, 2, 4])
     """
 
-    def by_matrices(frames, example, fill):
+    def to_nearest(frames, example, fill):
         own = tf.gather(matrices, example)
         return transform_images(frames, own, fill=fill, size=size, interpolation="nearest")
 
-    move_masks = move_masks or by_matrices
+    move_masks = move_masks or to_nearest
     moved = on_pictures(move_images, batch)
     for key, fill in (("masks", 0), ("mask", IGNORE)):
         if key in batch:

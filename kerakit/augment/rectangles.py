@@ -4,7 +4,7 @@ import tensorflow as tf
 
 
 def paste(pictures, others, rectangles):
-    """Pictures with a rectangle of each taken from another.
+    """Pictures with a rectangle of each taken from another, for use inside a compiled function.
 
     Args:
         pictures: (B, h, w, c), or (B, T, h, w, c) for clips, whose frames share a rectangle.
@@ -20,11 +20,6 @@ def paste(pictures, others, rectangles):
     >>> paste(tf.zeros((1, 2, 3, 1)), 1.0, square)[0, :, :, 0].numpy().tolist()
     [[0.0, 1.0, 1.0], [0.0, 0.0, 0.0]]
     """
-    return tf.ensure_shape(_pasted(pictures, others, rectangles), pictures.shape)
-
-
-@tf.function(jit_compile=True, autograph=False)
-def _pasted(pictures, others, rectangles):
     # A pixel's channels side by side in one axis: loops over 3 are not made vectors of.
     shape, channels = tf.shape(pictures), pictures.shape[-1]
     flat = tf.concat([shape[:-2], [-1]], axis=0)

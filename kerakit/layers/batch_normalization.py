@@ -22,7 +22,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
     - The defaults are PyTorch's, momentum 0.9 in Keras's sense and epsilon 1e-5, in place of
       0.99 and 1e-3. The moving variance is over n as in Keras; PyTorch's is over n - 1.
     - On TensorFlow outside XLA a fused kernel normalises, see
-      `kerakit.ops.batch_normalization`: a third of the time.
+      `kerakit.ops.batch_normalization`: half of the time.
 
     Weights and their order are Keras's (gamma, beta, moving_mean, moving_variance), 2 C of them
     trainable, and either layer loads the other's.

@@ -136,7 +136,7 @@ class PaddedConv3D(_PaddedConv, keras.layers.Conv3D):
     """Convolution of (B, T, H, W, C) clips with explicit padding; else as in `PaddedConv2D`.
 
     A kernel of one frame runs as a convolution of the frames in 2D, which gives the same numbers
-    in 0.70 of the time forward and 0.91 with backward (1 x 3 x 3, 64 to 144 channels,
+    in the same time forward and 0.91 of it with backward (1 x 3 x 3, 64 to 144 channels,
     2 x 16 x 56 x 56, TensorFlow, two cores).
 
     Args:
