@@ -58,7 +58,10 @@ class TrainingBatches:
         self.augment = augment
 
     def starting_at(self, step):
-        """tf.data of (images uint8 (B, h, w, c), labels int32 (B,)) from global step `step` on."""
+        """tf.data of (images uint8 (B, h, w, c), labels int32 (B,)) from global step `step` on.
+
+        A `weight` that `augment` adds to the batch comes third.
+        """
         if step < 0:
             raise ValueError(f"`step` must be at least 0, got {step}.")
         if _fits_in_memory(self.source, self.preparation):
@@ -76,7 +79,7 @@ class TrainingBatches:
             # 1: apart from the draws of the order, which are keyed by (seed, epoch).
             key = tf.random.experimental.stateless_fold_in((self.seed, 1), step)
             batch = self.augment(batch, key)
-        return batch["image"], batch["label"]
+        return tuple(batch[key] for key in ("image", "label", "weight") if key in batch)
 
     def _order(self, step):
         """Indices (B,) of the examples of a global step."""
@@ -177,6 +180,21 @@ def evaluation_batches(source, preparation, *, batch_size):
         num_parallel_calls=tf.data.AUTOTUNE,
     )
     return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def validation_batches(data, preparation, *, batch_size):
+    """The batches of all examples held out, with labels as shares of the classes.
+
+    Args:
+        data: `Data`.
+        preparation: `Preparation` that gives all images one size.
+        batch_size: Examples a batch, B.
+
+    Returns:
+        tf.data of (images uint8 (B, h, w, c), labels float32 (B, K), of one class each).
+    """
+    batches = evaluation_batches(data.val_source, preparation, batch_size=batch_size)
+    return batches.map(lambda images, labels: (images, tf.one_hot(labels, len(data.classes))))
 
 
 def _check_batch_size(batch_size):

@@ -6,7 +6,8 @@ docs/coverage.md.
 
 from kerakit.optimizers.adagrad import AdaGrad
 from kerakit.optimizers.adam import Adam
+from kerakit.optimizers.layerwise import LayerwiseAdamW
 from kerakit.optimizers.rmsprop import RMSProp
 from kerakit.optimizers.sgd import SGD
 
-__all__ = ["SGD", "AdaGrad", "Adam", "RMSProp"]
+__all__ = ["SGD", "AdaGrad", "Adam", "LayerwiseAdamW", "RMSProp"]

@@ -1,7 +1,22 @@
 """A run's folder, its log, pictures, report and end."""
 
+from kerakit.runs.augmentation import augmentation
 from kerakit.runs.classification import finish_classifier
-from kerakit.runs.run import Run
-from kerakit.runs.settings import require
+from kerakit.runs.comparison import compare_runs, is_finished
+from kerakit.runs.opening import build_classifier, load_data, require_weights
+from kerakit.runs.run import Run, place
+from kerakit.runs.settings import require, require_size
 
-__all__ = ["Run", "finish_classifier", "require"]
+__all__ = [
+    "Run",
+    "augmentation",
+    "build_classifier",
+    "compare_runs",
+    "finish_classifier",
+    "is_finished",
+    "load_data",
+    "place",
+    "require",
+    "require_size",
+    "require_weights",
+]

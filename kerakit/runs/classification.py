@@ -1,5 +1,6 @@
 """The end of a classifier's run: its figures, pictures, samples, export and report."""
 
+import shlex
 import shutil
 
 import keras
@@ -17,7 +18,7 @@ SHOWN = 24
 
 
 def finish_classifier(run, model, *, recipe, data, preparation, batch_size, keep="best"):
-    """Evaluates, draws, exports, verifies and reports; the run is then complete.
+    """Evaluates, draws, exports, verifies, reports and says so; the run is then complete.
 
     Args:
         run: The `Run`.
@@ -85,6 +86,9 @@ def finish_classifier(run, model, *, recipe, data, preparation, batch_size, keep
         pictures=("curves.png", "confusion.png", "predictions.png"),
     )
     run.close()
+    ask = shlex.join(["kerakit", "predict", f"{run.folder}/savedmodel", f"{run.folder}/samples"])
+    print(f"accuracy {metrics['accuracy']:.4f} on {metrics['images']} images held out")
+    print(f"report {run.folder}/report.md, model {savedmodel}; ask it:\n    {ask}")
     return {**metrics, "savedmodel": str(savedmodel)}
 
 

@@ -14,7 +14,7 @@ def write_report(run, *, metrics, notes, pictures):
         notes: Dict of further lines.
         pictures: Names of the picture files in the run's folder.
     """
-    seconds = sum(row["seconds"] for row in run.log.rows)
+    seconds = run.seconds()
     notes = {"epochs": str(len(run.log.rows)), "training": f"{seconds:.1f} s", **notes}
     lines = [f"# {run.folder.name}", "", f"    {run.command}", ""]
     lines += ["| figure | value |", "|---|---|"]

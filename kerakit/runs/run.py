@@ -1,18 +1,21 @@
 """A run: one folder with all that one training leaves."""
 
+import contextlib
 import dataclasses
 import itertools
 import json
 import pathlib
 import shlex
 import sys
+import time
 
 import keras
 
 from kerakit.atomic import replaced
+from kerakit.cost import report
 from kerakit.errors import InputError
 from kerakit.extras import need
-from kerakit.training import BestModel, EpochLog
+from kerakit.training import BestModel, EpochLog, EvaluateAverages
 
 try:
     import fcntl
@@ -44,6 +47,7 @@ class Run:
 
     Attributes:
         folder: `pathlib.Path` of the folder.
+        data: The data.
         command: The command line, as a user would type it.
         settings: The settings as a dict of plain values.
         log: `EpochLog` with the figures so far.
@@ -59,6 +63,7 @@ class Run:
             raise InputError(f"--name {name} must be the name of one folder, without slashes.")
         if not config.workdir:
             raise InputError("--workdir must name a folder, got an empty text.")
+        self.data = data
         self.command = _command()
         self.settings = json.loads(json.dumps(dataclasses.asdict(config)))
         record = {
@@ -76,19 +81,65 @@ class Run:
             with replaced(self.folder / CONFIG) as file:
                 file.write_text(json.dumps({**record, "command": self.command}, indent=2) + "\n")
         self.log = EpochLog(self.folder / "log.csv")
+        self._stages, self._seconds = [], 0.0
         self.best = BestModel(self.folder / "best.keras", monitor=monitor, mode=mode)
         self.state = self.folder / STATE
         verb = "Going on with" if self.resumed else "Writing to"
         print(f"{verb} {self.folder}", flush=True)
 
-    def callbacks(self, *more):
-        """The callbacks of every run, with those of this one before them."""
+    def callbacks(self, *more, keep_best=True):
+        """The callbacks of every run, with those of this one before them.
+
+        Args:
+            *more: Callbacks of this run.
+            keep_best: Whether the model that is trained is the run's, to be kept when best.
+        """
         board = keras.callbacks.TensorBoard(self.folder / "tensorboard", write_graph=False)
-        return [*more, self.log, self.best, board]
+        self.best.averaged = any(isinstance(c, EvaluateAverages) for c in more)
+        best = [self.best] if keep_best else []
+        return [*more, self.log, *best, board]
+
+    def stage(self, name):
+        """A log of what is trained before the main part, such as a new last layer alone.
+
+        Args:
+            name: Of the stage; its figures come into `<name>.csv`.
+
+        Returns:
+            `EpochLog`, to be used as a callback.
+        """
+        self._stages.append(EpochLog(self.folder / f"{name}.csv"))
+        return self._stages[-1]
+
+    @contextlib.contextmanager
+    def timed(self):
+        """What happens within this counts as training time, besides the epochs."""
+        start = time.perf_counter()
+        yield
+        self._seconds += time.perf_counter() - start
+
+    def seconds(self):
+        """Training time: of all epochs, and of what was timed since the run went on last."""
+        rows = [row for log in (self.log, *self._stages) for row in log.rows]
+        return self._seconds + sum(row["seconds"] for row in rows)
+
+    def introduce(self, title, model):
+        """Says what the model costs, and from how much it learns."""
+        train, val, classes = self.data.train_source, self.data.val_source, self.data.classes
+        print(f"{title}: {report(model).line()}")
+        print(
+            f"{train.size} images to learn from, {val.size} held out, {len(classes)} classes",
+            flush=True,
+        )
 
     def close(self):
         """Leaves the folder to others; the end of the process does so too."""
         self._lock.close()
+
+
+def place(source):
+    """The last name in a source of data, for the name of a run: `folder:a/photos` -> `photos`."""
+    return source.rpartition(":")[2].strip("/").rpartition("/")[2]
 
 
 def _command():

@@ -8,6 +8,8 @@ from kerakit.errors import InputError
 def require(config, *, at_least=None, above=None, at_most=None, below=None):
     """Refuses settings out of their range, and any that is not finite, by their flag.
 
+    Those that are None have no range.
+
     Args:
         config: Dataclass of settings.
         at_least: Dict of a setting's name to the smallest value allowed.
@@ -28,10 +30,24 @@ def require(config, *, at_least=None, above=None, at_most=None, below=None):
         if isinstance(value, float) and not math.isfinite(value):
             raise InputError(f"{flag(name)} must be a finite number, got {value}.")
         for bounds, words, holds in rules:
-            if bounds and name in bounds and not holds(value, bounds[name]):
+            bounded = value is not None and name in (bounds or {})
+            if bounded and not holds(value, bounds[name]):
                 raise InputError(f"{flag(name)} must be {words} {bounds[name]}, got {value}.")
 
 
 def flag(name):
     """The command-line flag of a setting: `learning_rate` -> `--learning-rate`."""
     return "--" + name.replace("_", "-")
+
+
+def require_size(config):
+    """Refuses a `size` whose sides are not 1 to 4096 pixels.
+
+    Args:
+        config: Dataclass of settings with `size`, (height, width).
+
+    Raises:
+        InputError: One sentence that names the flag.
+    """
+    if not all(1 <= side <= 4096 for side in config.size):
+        raise InputError(f"--size must be two numbers from 1 to 4096, got {config.size}.")

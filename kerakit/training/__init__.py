@@ -1,9 +1,39 @@
 """Training that can be stopped and goes on."""
 
+from kerakit.training.averages import EvaluateAverages, averages_in
 from kerakit.training.best_model import BestModel
 from kerakit.training.epoch_log import EpochLog
+from kerakit.training.features import (
+    FeatureBatches,
+    cached_features,
+    feature_batches,
+    split_head,
+)
+from kerakit.training.fine_tuning import freeze_batch_normalization, layer_depths
 from kerakit.training.fit import fit
+from kerakit.training.precision import precision
+from kerakit.training.pretrained import load_body
+from kerakit.training.rate import falling_rate
 from kerakit.training.start_from import start_from
 from kerakit.training.state import Progress, restore_state, save_state
 
-__all__ = ["BestModel", "EpochLog", "Progress", "fit", "restore_state", "save_state", "start_from"]
+__all__ = [
+    "BestModel",
+    "EpochLog",
+    "EvaluateAverages",
+    "FeatureBatches",
+    "Progress",
+    "averages_in",
+    "cached_features",
+    "falling_rate",
+    "feature_batches",
+    "fit",
+    "freeze_batch_normalization",
+    "layer_depths",
+    "load_body",
+    "precision",
+    "restore_state",
+    "save_state",
+    "split_head",
+    "start_from",
+]

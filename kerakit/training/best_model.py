@@ -1,11 +1,13 @@
 """The best model so far, kept in a file."""
 
+import contextlib
 import pathlib
 
 import keras
 
 from kerakit.atomic import replaced
 from kerakit.errors import InputError
+from kerakit.training.averages import averages_in
 
 COMPARE = {"max": lambda new, old: new > old, "min": lambda new, old: new < old}
 
@@ -21,15 +23,18 @@ class BestModel(keras.callbacks.Callback):
         path: File to write, `.keras`.
         monitor: Key of the epoch's logs.
         mode: `"max"` or `"min"`: which is better.
+        averaged: Whether to save the averages that the optimizer keeps, as `EvaluateAverages`
+            judges them.
     """
 
-    def __init__(self, path, *, monitor, mode="max"):
+    def __init__(self, path, *, monitor, mode="max", averaged=False):
         if mode not in COMPARE:
             raise ValueError(f'`mode` must be "max" or "min", got {mode!r}.')
         super().__init__()
         self.path = pathlib.Path(path)
         self.monitor = monitor
         self.mode = mode
+        self.averaged = averaged
         self.best = None
 
     def on_epoch_end(self, epoch, logs=None):
@@ -41,7 +46,8 @@ class BestModel(keras.callbacks.Callback):
         value = float(logs[self.monitor])
         if self.best is None or COMPARE[self.mode](value, self.best):
             self.best = value
-            with replaced(self.path) as file:
+            weights = averages_in(self.model) if self.averaged else contextlib.nullcontext()
+            with replaced(self.path) as file, weights:
                 self.model.save(file)
 
     def get_state(self):

@@ -259,6 +259,7 @@ CASES = [
     Case(optimizers.AdaGrad, {"learning_rate": 0.1, "weight_decay": 0.01}),
     Case(optimizers.Adam, {"learning_rate": 0.01, "beta_1": 0.8, "weight_decay": 0.01}),
     Case(optimizers.Adam, {"learning_rate": 0.01, "convention": "torch", "use_ema": True}),
+    Case(optimizers.LayerwiseAdamW, {"learning_rate": 0.01, "starts": {"absent": 3}}),
     Case(optimizers.RMSProp, {"learning_rate": 0.01, "clipnorm": 1.0}),
     Case(optimizers.RMSProp, {"learning_rate": 0.01, "convention": "torch"}),
     Case(optimizers.SGD, {"learning_rate": 0.1, "weight_decay": 0.01}),

@@ -6,14 +6,16 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageOps
 
 from kerakit import export
-from kerakit.data import load
+from kerakit.data import Preparation, load
 from recipes import classify
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -111,6 +113,44 @@ def test_a_killed_run_ends_as_one_that_was_not(finished, run):
     assert report["metrics"] == expected["metrics"]
 
 
+def test_the_other_settings_work_together(tmp_path, run):
+    """Half precision, averaged weights, balanced classes, and every augmentation."""
+    code, _, error = run(
+        "digits", "--epochs", "1", "--batch-size", "64", "--workdir", tmp_path,
+        "--width", "0.0625", "--channels", "3", "--precision", "mixed_float16", "--ema", "0.9",
+        "--class-weights", "balanced", "--label-smoothing", "0.1", "--mixup", "0.2",
+        "--cutmix", "1", "--randaugment", "5", "--color", "0.2", "--crop", "0.6", "--flip",
+    )  # fmt: skip
+    assert code == 0, error
+    (folder,) = tmp_path.iterdir()
+    card = json.loads((folder / "savedmodel/1/card.json").read_text())
+    assert card["verification"]["passed"] is True
+    # What is judged in the epoch are the averages in float16, what comes out those in float32.
+    with open(folder / "log.csv", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert float(row["val_accuracy"]) == pytest.approx(card["metrics"]["accuracy"], abs=0.03)
+    exported = keras.saving.load_model(folder / "best.keras", compile=False)
+    assert exported.get_layer("conv1").compute_dtype == "float16"
+    assert exported.layers[-1].compute_dtype == "float32"
+
+
+@pytest.mark.parametrize("model", ["linear_classifier", "recurrent_classifier"])
+def test_small_models_train_too(model, tmp_path, run):
+    code, _, error = run(
+        "digits", "--epochs", "2", "--model", model, "--width", "None", "--stem", "None",
+        "--learning-rate", "0.1", "--workdir", tmp_path,
+    )  # fmt: skip
+    assert code == 0, error
+    (report,) = tmp_path.glob("*/report.json")
+    assert json.loads(report.read_text())["metrics"]["accuracy"] > 0.5
+
+
+def test_an_imagenet_that_is_not_there_ends_with_the_next_command(tmp_path, run):
+    code, _, error = run("imagenet", "--workdir", tmp_path)
+    assert code == 2
+    assert error.rstrip().endswith("tfds build imagenet2012 --manual_dir DIR")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -124,6 +164,10 @@ def test_a_killed_run_ends_as_one_that_was_not(finished, run):
         (["digits", "--learning-rate", "nan"], "--learning-rate must be a finite number"),
         (["digits", "--rotation", "-5"], "--rotation must be at least 0"),
         (["digits", "--zoom", "1"], "--zoom must be below 1"),
+        (["digits", "--ema", "1"], "--ema must be below 1"),
+        (["digits", "--crop", "0"], "--crop must be above 0"),
+        (["digits", "--model", "lenet"], "--model lenet is none of alexnet"),
+        (["digits", "--model", "knn_classifier"], "--width is nothing that knn_classifier has"),
         (["digits", "--seed", "2147483648"], "--seed must be at most 2147483647"),
         (["digits", "--normalization", "imagenet"], "--normalization imagenet needs --channels 3"),
         (["digits", "--batch-size", "100000"], "larger than the training set of 1437"),
@@ -141,7 +185,7 @@ def test_bad_settings_end_in_one_sentence(arguments, message, tmp_path, run):
 
 
 def test_a_folder_of_ones_own_images(tmp_path, run):
-    """Odd sizes, grey, transparent and turned images; the same files asked of the export."""
+    """Odd sizes, grey, transparent and turned images, one broken; then asked of the export."""
     draw = np.random.default_rng(0)
     folder = tmp_path / "photos"
     for number in range(24):
@@ -157,15 +201,41 @@ def test_a_folder_of_ones_own_images(tmp_path, run):
             image.save(folder / name / f"{number}.png")
         else:
             image.save(folder / name / f"{number}.JPG", exif=exif)
+    good = sorted(folder.rglob("*.*"))
+    (folder / "dark" / "broken.jpg").write_bytes((folder / "dark" / "0.JPG").read_bytes()[:300])
     data, runs = f"folder:{folder}", tmp_path / "runs"
     settings = ["--size", "17", "23", "--width", "0.0625", "--epochs", "1", "--batch-size", "8"]
     code, _, error = run("folder", "--data", data, "--workdir", runs, *settings)
-    assert code == 0, error
-    (report,) = runs.glob("*/report.json")
-    score = export.score(export.Served(report.parent / "savedmodel"), load(data))
-    assert score["accuracy"] == json.loads(report.read_text())["metrics"]["accuracy"]
-
-    (folder / "dark" / "broken.jpg").write_bytes((folder / "dark" / "0.JPG").read_bytes()[:300])
-    code, _, error = run("folder", "--data", data, "--workdir", runs, *settings)
     assert code == 2
     assert "broken.jpg" in error.splitlines()[-1]
+
+    # Not `pytest.warns`, which sets the suite's other filters aside for a whole training.
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.filterwarnings("always", r".*left out, as --skip-bad says")
+        code, _, error = run("folder", "--data", data, "--workdir", runs, "--skip-bad", *settings)
+    assert code == 0, error
+    assert any("broken.jpg" in str(warning.message) for warning in warned)
+    (report,) = runs.glob("*/report.json")
+    served = export.Served(report.parent / "savedmodel")
+    with pytest.warns(UserWarning, match="left out"):
+        score = export.score(served, load(data, skip_bad=True))
+    assert score["accuracy"] == json.loads(report.read_text())["metrics"]["accuracy"]
+
+    model = keras.saving.load_model(report.parent / "best.keras", compile=False)
+    preparation = Preparation(height=17, width=23)
+    pictures = np.stack([preparation.resize(upright(path)) for path in good])
+    expected = model.predict(pictures, verbose=0)
+    answers = served.answer([path.read_bytes() for path in good])
+    logits = np.stack([answer["logits"] for answer in answers])
+    # Within a grey level of a few pixels, at which Pillow and TensorFlow may round otherwise.
+    np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-3 * np.abs(expected).max())
+
+
+def upright(path):
+    """The picture that a viewer shows, by Pillow: turned as EXIF says, on white."""
+    image = ImageOps.exif_transpose(Image.open(path))
+    if image.mode != "RGBA":
+        return np.asarray(image.convert("RGB"))
+    rgba = np.asarray(image).astype(float)
+    alpha = rgba[..., 3:] / 255
+    return np.rint(rgba[..., :3] * alpha + 255 * (1 - alpha)).astype("uint8")

@@ -1,0 +1,249 @@
+"""Transfer learning: a network that was trained on other images, made to tell yours apart.
+
+Your own images, in DIR/CLASS/*.jpg (or DIR/train/CLASS and DIR/val/CLASS):
+    python -m recipes.transfer folder --data folder:DIR --weights mobilenet_v2-b0353104.pth
+
+Modes:
+    frozen    the network stays as it is. What it sees in each image is computed once and kept;
+              a new last layer learns from that. Seconds, and no image is looked at twice.
+    finetune  first the last layer as in frozen, so that the first steps do not undo what the
+              network knows; then all layers, at a small rate; --layer-decay lets it fall
+              towards the pixels, --unfreeze-epochs lets the layers join one by one.
+    scratch   all layers from random weights, to see what the weights are worth.
+    all       the three in turn, and a report with the three side by side.
+
+What is exported is the whole network after its last epoch, so that the validation images choose
+nothing. Each run goes on when it was stopped and the same command is given again.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Literal
+
+import keras
+
+import kerakit
+from kerakit import training
+from kerakit.errors import InputError, one_sentence
+from kerakit.extras import need
+from kerakit.models.classification.keras_application import keras_application
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    mode: Literal["frozen", "finetune", "scratch", "all"] = "finetune"
+    """What learns: see above."""
+    data: str = "folder:images"
+    """What to learn from: folder:DIR, tfds:NAME or digits."""
+    model: str = "mobilenet_v2"
+    """A builder of kerakit.models.classification, or keras:NAME of keras.applications."""
+    weights: str = ""
+    """Weights to start from: a file of torchvision (.pth, .safetensors, .npz) or an earlier run's
+    best.keras; for keras:NAME a .weights.h5 without top, or imagenet, which Keras downloads."""
+    width: float | None = None
+    """Factor on the network's filters; that of the weights."""
+    size: tuple[int, int] = (224, 224)
+    """Rows and columns of the image that the network sees."""
+    fit: Literal["stretch", "letterbox", "crop"] = "stretch"
+    """How an image of another shape comes to that size."""
+    flip: bool = False
+    """Learn from mirror images too; not where left and right tell classes apart."""
+    rotation: float = 10.0
+    """Augmentation of finetune and scratch: largest rotation, degrees."""
+    translation: float = 0.08
+    """Likewise, largest shift, as a part of the side."""
+    zoom: float = 0.1
+    """Likewise, largest change of scale, as a part."""
+    head_epochs: int = 100
+    """Passes over the features in which the last layer learns alone; 0 for none in finetune."""
+    head_decay: float = 1e-2
+    """Its L2 penalty: half of this times the squared weights."""
+    epochs: int = 6
+    """Passes over the images in finetune and scratch."""
+    batch_size: int = 32
+    """Images a step."""
+    learning_rate: float = 3e-4
+    """Rate of the last layer in finetune at its highest."""
+    scratch_learning_rate: float = 1e-3
+    """Rate of all layers in scratch at its highest."""
+    warmup_epochs: float = 0.5
+    """Epochs over which the rate rises from 0, before it falls by a cosine."""
+    weight_decay: float = 0.05
+    """Decay of the weights in finetune and scratch, a part of the rate (AdamW's)."""
+    layer_decay: float = 1.0
+    """Rate of the first layer over that of the last, even steps in between; 1: one for all."""
+    unfreeze_epochs: float = 0.0
+    """Epochs over which the layers join in finetune, the last at once and the first at the end."""
+    batch_norm: Literal["adapt", "frozen"] = "adapt"
+    """In finetune, adapt: normalise by each batch, and learn the new images' statistics; frozen:
+    keep those that the weights came with, for batches under about 16, which are too few."""
+    val_fraction: float = 0.2
+    """Part held out where the data have no validation part of their own."""
+    group_by: str = ""
+    """Regular expression: files of which it finds the same text are held out together."""
+    skip_bad: bool = False
+    """Leave out images that cannot be read, instead of stopping."""
+    seed: int = 0
+    """Seed of new weights, order and augmentation."""
+    workdir: str = "runs"
+    """Folder of the runs."""
+    name: str = ""
+    """Name of the run; by default made from the data and the mode."""
+
+
+PRESETS = {
+    "folder": ("Images of your own: add --data folder:DIR and --weights FILE.", Config()),
+    "sign-digits": (
+        "Hands that show 0 to 9: add --data folder:DIR and --weights FILE.",
+        Config(data="folder:sign-digits", weights="mobilenet_v2-b0353104.pth", size=(128, 128)),
+    ),
+}
+
+
+def train(config):
+    check(config)
+    keras.utils.set_random_seed(config.seed)
+    data = kerakit.runs.load_data(config)
+    name = config.name or f"transfer-{kerakit.runs.place(config.data)}-{config.mode}"
+    if config.mode == "all":
+        return train_all(config, data, name)
+    preparation = kerakit.data.Preparation(
+        height=config.size[0], width=config.size[1], fit=config.fit
+    )
+    batches = training_batches(config, data, preparation)
+    model = build(config, len(data.classes))
+
+    # Only now that all is in order does a run begin.
+    run = kerakit.runs.Run(config, name=name, data=data, monitor="val_accuracy")
+    run.introduce(f"{config.mode} {config.model}", model)
+    if config.mode == "frozen":
+        train_head(config, model, preparation, run, run.state, run.callbacks(keep_best=False))
+        model.save(run.best.path)  # of the last epoch: while it learnt, there was the head alone
+    else:
+        if config.mode == "finetune" and config.head_epochs and not run.state.exists():
+            log = run.stage("head")
+            train_head(config, model, preparation, run, run.folder / "head.ckpt", [log])
+        train_whole(config, model, batches, preparation, run)
+    return kerakit.runs.finish_classifier(
+        run, model, recipe="transfer", data=data, preparation=preparation,
+        batch_size=config.batch_size, keep="last",
+    )  # fmt: skip
+
+
+def train_all(config, data, name):
+    """The three modes in turn; those that an earlier, stopped command finished are kept."""
+    modes = ("scratch", "frozen", "finetune")
+    run = kerakit.runs.Run(config, name=name, data=data, monitor="val_accuracy")
+    for mode in modes:
+        if not kerakit.runs.is_finished(run.folder / mode):
+            train(dataclasses.replace(config, mode=mode, workdir=str(run.folder), name=mode))
+    figures = kerakit.runs.compare_runs(run.folder, modes, title=f"{config.model}, {config.data}")
+    run.close()
+    print((run.folder / "report.md").read_text())
+    return figures
+
+
+def build(config, num_classes):
+    weights = "" if config.mode == "scratch" else config.weights
+    options = {"input_shape": (*config.size, 3), "num_classes": num_classes}
+    if config.model.startswith("keras:"):
+        return keras_application(config.model.removeprefix("keras:"), weights=weights, **options)
+    model = kerakit.runs.build_classifier(config.model, optional={"width": config.width}, **options)
+    if weights:
+        training.load_body(weights, model)
+    return model
+
+
+def training_batches(config, data, preparation):
+    augment = kerakit.runs.augmentation(
+        len(data.classes), size=config.size, flip=config.flip, rotation=config.rotation,
+        translation=config.translation, zoom=config.zoom,
+    )  # fmt: skip
+    return kerakit.data.TrainingBatches(
+        data.train_source, preparation, batch_size=config.batch_size, seed=config.seed,
+        augment=augment,
+    )  # fmt: skip
+
+
+def train_head(config, model, preparation, run, state, callbacks):
+    """The last layer alone, on what the others see in the images as they are."""
+    body, head = training.split_head(model)
+    with run.timed():
+        batches, validation = training.feature_batches(
+            body, run.data, preparation, folder=run.folder, seed=config.seed,
+            batch_size=config.batch_size, mirrored=config.flip,
+        )  # fmt: skip
+    steps = config.head_epochs * batches.steps_per_epoch
+    optimizer = kerakit.optimizers.Adam(
+        training.falling_rate("cosine", peak=1e-2, steps=steps),
+        weight_decay=config.head_decay or None,
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    compile_classifier(head, optimizer)
+    training.fit(
+        head, batches, epochs=config.head_epochs, state=state, validation=validation,
+        callbacks=callbacks,
+    )  # fmt: skip
+
+
+def train_whole(config, model, batches, preparation, run):
+    """All layers: for finetune at rates that fall with the depth, and joining by depth."""
+    fine = config.mode == "finetune"
+    if fine and config.batch_norm == "frozen":
+        training.freeze_batch_normalization(model)
+    depths = training.layer_depths(model) if fine else {}
+    an_epoch = batches.steps_per_epoch
+    rate = training.falling_rate(
+        "cosine",
+        peak=config.learning_rate if fine else config.scratch_learning_rate,
+        steps=config.epochs * an_epoch,
+        warm_up=round(config.warmup_epochs * an_epoch),
+    )
+    optimizer = kerakit.optimizers.LayerwiseAdamW(
+        rate,
+        weight_decay=config.weight_decay,
+        shares={path: config.layer_decay**depth for path, depth in depths.items()},
+        starts={path: round(config.unfreeze_epochs * an_epoch * d) for path, d in depths.items()},
+    )
+    compile_classifier(model, optimizer)
+    held_out = kerakit.data.validation_batches(run.data, preparation, batch_size=config.batch_size)
+    training.fit(
+        model, batches, epochs=config.epochs, state=run.state, validation=held_out,
+        callbacks=run.callbacks(),
+    )  # fmt: skip
+
+
+def compile_classifier(model, optimizer):
+    model.compile(
+        optimizer,
+        loss=keras.losses.CategoricalCrossentropy(from_logits=True),
+        metrics=[kerakit.metrics.ConfusionMatrix(model.output_shape[-1], averages=("macro",))],
+    )
+
+
+def check(config):
+    zero = "head_decay weight_decay warmup_epochs unfreeze_epochs rotation translation zoom"
+    rates = ("learning_rate", "scratch_learning_rate", "layer_decay")
+    kerakit.runs.require(
+        config,
+        at_least={"epochs": 1, "batch_size": 1, "seed": 0, **dict.fromkeys(zero.split(), 0)}
+        | {"head_epochs": 0 if config.mode == "finetune" else 1},
+        above=dict.fromkeys((*rates, "val_fraction", "width"), 0),
+        at_most={"rotation": 180, "translation": 1, "seed": 2**31 - 1, "layer_decay": 1},
+        below={"zoom": 1, "val_fraction": 1},
+    )
+    kerakit.runs.require_size(config)
+    if config.mode != "scratch" and not config.weights:
+        raise InputError(f"--mode {config.mode} starts from trained weights: give --weights FILE.")
+    if config.mode != "scratch" and not config.model.startswith("keras:"):
+        kerakit.runs.require_weights(config.weights)
+
+
+def main():
+    with one_sentence():
+        ask = need("tyro", extra="recipes").extras.overridable_config_cli
+        train(ask(PRESETS, prog="python -m recipes.transfer", description=__doc__))
+
+
+if __name__ == "__main__":
+    main()
