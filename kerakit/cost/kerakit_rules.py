@@ -79,6 +79,22 @@ def _mixture(call):
     return Cost(macs=macs, flops=flops, field=call.field, uncounted=activation.uncounted)
 
 
+def _regions(call):
+    """Each bin is a sum over 2 S rows and as many columns of cells, a product and a sum each."""
+    flops = 2 * (2 * call.layer.sampling_ratio) ** 2 * call.elements
+    return Cost(flops=flops, field=call.everything)
+
+
+def _chosen(call):
+    """Comparisons of boxes, as many as the data ask for: free, as choosing is everywhere."""
+    return Cost(field=call.everything)
+
+
+def _constants(call):
+    """What is known before any input."""
+    return Cost(field=call.field.nothing())
+
+
 KERAKIT_RULES = {
     layers.BatchNormalization: batch_norm,
     layers.FrozenBatchNormalization: batch_norm,
@@ -102,4 +118,8 @@ KERAKIT_RULES = {
     layers.PatchEmbedding: _patches,
     layers.MixtureOfExperts: _mixture,
     layers.NearestNeighbors: _neighbors,
+    layers.RoIAlign: _regions,
+    layers.MultiScaleRoIAlign: _regions,
+    layers.NonMaxSuppression: _chosen,
+    layers.AnchorGenerator: _constants,
 }

@@ -1,9 +1,11 @@
 """Keras layers, thin over `kerakit.ops`."""
 
+from kerakit.layers.anchor_generator import AnchorGenerator
 from kerakit.layers.batch_normalization import BatchNormalization
 from kerakit.layers.class_token import ClassToken
 from kerakit.layers.conv_2plus1d import Conv2Plus1D
 from kerakit.layers.drop_path import DropPath
+from kerakit.layers.feature_pyramid import FeaturePyramid
 from kerakit.layers.feed_forward import FeedForward
 from kerakit.layers.fft_conv2d import FFTConv2D
 from kerakit.layers.frozen_batch_normalization import FrozenBatchNormalization
@@ -12,6 +14,7 @@ from kerakit.layers.instance_normalization import InstanceNormalization
 from kerakit.layers.max_unpool import MaxUnpool2D
 from kerakit.layers.mixture_of_experts import MixtureOfExperts
 from kerakit.layers.nearest_neighbors import NearestNeighbors
+from kerakit.layers.non_max_suppression import NonMaxSuppression
 from kerakit.layers.padded_conv import PaddedConv1D, PaddedConv2D, PaddedConv3D
 from kerakit.layers.padded_conv_transpose import (
     PaddedConv1DTranspose,
@@ -22,6 +25,8 @@ from kerakit.layers.padded_depthwise_conv import PaddedDepthwiseConv2D
 from kerakit.layers.padded_max_pooling import MaxPooling2DWithIndices, PaddedMaxPooling2D
 from kerakit.layers.patch_embedding import PatchEmbedding
 from kerakit.layers.position_embedding import PositionEmbedding
+from kerakit.layers.roi_align import MultiScaleRoIAlign, RoIAlign
+from kerakit.layers.roi_pool import RoIPool
 from kerakit.layers.scale_by_max import ScaleByMax
 from kerakit.layers.sine_position_embedding import SinePositionEmbedding
 from kerakit.layers.transformer_block import TransformerBlock
@@ -29,11 +34,13 @@ from kerakit.layers.transformer_decoder_block import TransformerDecoderBlock
 from kerakit.layers.vanilla_rnn import VanillaRNN
 
 __all__ = [
+    "AnchorGenerator",
     "BatchNormalization",
     "ClassToken",
     "Conv2Plus1D",
     "DropPath",
     "FFTConv2D",
+    "FeaturePyramid",
     "FeedForward",
     "FrozenBatchNormalization",
     "Im2ColConv2D",
@@ -41,7 +48,9 @@ __all__ = [
     "MaxPooling2DWithIndices",
     "MaxUnpool2D",
     "MixtureOfExperts",
+    "MultiScaleRoIAlign",
     "NearestNeighbors",
+    "NonMaxSuppression",
     "PaddedConv1D",
     "PaddedConv1DTranspose",
     "PaddedConv2D",
@@ -52,6 +61,8 @@ __all__ = [
     "PaddedMaxPooling2D",
     "PatchEmbedding",
     "PositionEmbedding",
+    "RoIAlign",
+    "RoIPool",
     "ScaleByMax",
     "SinePositionEmbedding",
     "TransformerBlock",

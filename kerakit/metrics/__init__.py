@@ -1,5 +1,6 @@
 """Metrics: how well a model does."""
 
 from kerakit.metrics.confusion_matrix import ConfusionMatrix
+from kerakit.metrics.mean_average_precision import MeanAveragePrecision
 
-__all__ = ["ConfusionMatrix"]
+__all__ = ["ConfusionMatrix", "MeanAveragePrecision"]

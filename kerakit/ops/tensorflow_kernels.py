@@ -47,3 +47,77 @@ def compiled_by_xla(function):
     the same memory are not: fused into one loop, they read each value once.
     """
     return tf.function(function, jit_compile=True)
+
+
+def has_gpu():
+    """Whether TensorFlow sees a GPU, where the kernels below are not the fast ones."""
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def sparse_rows_product(table, places, weights):
+    """`y[n] = sum over t of weights[n, t] table[places[n, t]]` as a sparse matrix product.
+
+    Nothing of the size (N, T, C) is ever made. The gradient of the table is the product with the
+    transposed matrix, sorted first: rows are shared out among threads, so that no two write to
+    the same place and each sum has one order. (The kernel that transposes while it multiplies
+    adds up what threads made in the order in which they end.)
+
+    Args:
+        table: (V, C) float32 or float64, the only one to take a gradient.
+        places: (N, T) int32 rows of the table.
+        weights: (N, T) tensor of its dtype.
+
+    Returns:
+        (N, C) tensor.
+    """
+
+    @tf.custom_gradient
+    def product(table, places, weights):
+        def gradient(slopes):
+            matrix = _sparse_matrix(places, weights, tf.shape(table)[0])
+            transposed = tf.raw_ops.SparseMatrixTranspose(input=matrix, type=table.dtype)
+            return tf.raw_ops.SparseMatrixMatMul(a=transposed, b=slopes), None, None
+
+        # Made anew for the gradient: a SavedModel cannot keep a gradient that refers to it.
+        matrix = _sparse_matrix(places, weights, tf.shape(table)[0])
+        return tf.raw_ops.SparseMatrixMatMul(a=matrix, b=table), gradient
+
+    y = product(table, places, weights)
+    y.set_shape((None, table.shape[-1]))
+    return y
+
+
+def _sparse_matrix(places, weights, width):
+    """The matrix of (N, width) that holds each row's weights in its places."""
+    count, taps = tf.shape(places)[0], places.shape[-1]
+    rows = tf.repeat(tf.range(tf.cast(count, tf.int64)), taps)
+    columns = tf.cast(tf.reshape(places, (-1,)), tf.int64)
+    return tf.raw_ops.SparseTensorToCSRSparseMatrix(
+        indices=tf.stack([rows, columns], axis=1),
+        values=tf.reshape(weights, (-1,)),
+        dense_shape=tf.cast(tf.stack([count, width]), tf.int64),
+    )
+
+
+def non_max_suppression(boxes, scores, iou_threshold, max_output):
+    """`kerakit.ops.non_max_suppression` of one class, by TensorFlow's kernel, image by image."""
+
+    def one_image(image):
+        # `tf.image.non_max_suppression_padded` is another algorithm, which drops boxes of no
+        # area. The kernel takes what is above the threshold, which has to be a number.
+        found = tf.raw_ops.NonMaxSuppressionV4(
+            boxes=image[0],
+            scores=image[1],
+            max_output_size=max_output,
+            iou_threshold=iou_threshold,
+            score_threshold=tf.float32.min,
+            pad_to_max_output_size=True,
+        )
+        return found.selected_indices, found.valid_outputs
+
+    indices, num_valid = tf.map_fn(
+        one_image, (boxes, scores), fn_output_signature=(tf.int32, tf.int32)
+    )
+    indices.set_shape((None, max_output))
+    is_valid = tf.range(max_output)[None] < num_valid[:, None]
+    return tf.where(is_valid, indices, 0), num_valid

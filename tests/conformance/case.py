@@ -27,7 +27,7 @@ class Case:
     Attributes:
         part: Class or function.
         config: Keyword arguments, other than the defaults where there are any.
-        inputs: NumPy arguments of one call, batch first.
+        inputs: NumPy arguments of one call, arrays or lists of them, batch first.
         differentiable: Whether the gradient check applies.
         slow: Whether compiling it takes so long that only `make test-all` does.
     """
@@ -50,6 +50,16 @@ class Case:
     def __str__(self):
         options = "-".join(str(v) for v in self.config.values() if isinstance(v, str | int | float))
         return f"{self.part.__name__}-{options}" if options else self.part.__name__
+
+
+def first_of_batch(inputs):
+    return keras.tree.map_structure(lambda x: x[:1], list(inputs))
+
+
+def in_float64(inputs):
+    return keras.tree.map_structure(
+        lambda x: x.astype("float64") if x.dtype.kind == "f" else x, list(inputs)
+    )
 
 
 def numpy(x):

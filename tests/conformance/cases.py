@@ -16,6 +16,7 @@ from kerakit import (
 )
 from kerakit.models import classification
 from tests.conformance.case import Case
+from tests.reference.detection_sets import random_set
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.uniform(0, 255, (4, 8, 9, 3)).astype("float32")
@@ -39,7 +40,17 @@ PLACES = np.tile(PLACES, (4, 1, 1, 3)).astype("int32")  # one in each 2 x 2 wind
 # XLA's last digit flips it, and the step's changes differ by 20 %.
 PHOTOS = np.random.default_rng(5).uniform(0, 255, (6, 24, 20, 3)).astype("float32")
 SMALL = np.random.default_rng(1).integers(0, 256, (8, 6, 5, 3)).astype("float32")
+# Boxes of all sizes on maps of a cell each 4 pixels, drawn apart; the first of an image of no
+# area, as padding is. In quarters, and cut into 4 x 2 bins: every form reads the same points.
+BOXES = np.random.default_rng(3).integers(1, 120, (3, 6, 4)).astype("float32") / 4
+BOXES[..., 2:] += BOXES[..., :2]
+OTHER_BOXES = BOXES[:, ::-1] * 0.9 + 1
+PADDED_BOXES = np.concatenate([0 * BOXES[:, :1], BOXES], axis=1)
+BOX_SCORES = np.random.default_rng(3).uniform(0, 1, (3, 7)).astype("float32")
+LEVELS = [np.random.default_rng(4).normal(size=(3, n, n, 4)).astype("float32") for n in (16, 8)]
 STORED = np.random.default_rng(1).normal(size=(20, 5)).astype("float32") * 3
+# Seven images of up to 7 objects and 14 detections of two classes.
+DETECTIONS = random_set(np.random.default_rng(2), size=(60, 70), masks=True)
 PICTURES = np.random.default_rng(7).uniform(0, 255, (6, 95, 97, 3)).astype("float32")
 
 CASES = [
@@ -52,6 +63,12 @@ CASES = [
     Case(callbacks.GradientClipping, {"value": 0.1}),
     Case(callbacks.LayerFigures),
     Case(initializers.HeNormal, {"seed": 11}),
+    Case(
+        layers.AnchorGenerator,
+        {"sizes": ((8,), (16,)), "image_size": (64, 64), "aspect_ratios": (1.0, 2.0)},
+        inputs=(LEVELS,),
+        differentiable=False,
+    ),
     Case(layers.BatchNormalization, {"momentum": 0.8, "epsilon": 1e-4}, inputs=(IMAGES,)),
     Case(layers.ClassToken, inputs=(TOKENS,)),
     Case(
@@ -66,6 +83,7 @@ CASES = [
         inputs=(MAPS,),
     ),
     Case(layers.FeedForward, {"hidden_dim": 6, "activation": "gelu"}, inputs=(TOKENS,)),
+    Case(layers.FeaturePyramid, {"filters": 3}, inputs=(LEVELS,)),
     Case(layers.FrozenBatchNormalization, {"epsilon": 1e-3}, inputs=(IMAGES,)),
     Case(
         layers.Im2ColConv2D,
@@ -91,6 +109,13 @@ CASES = [
         {"num_experts": 4, "num_active": 2, "hidden_dim": 6, "activation": "gelu", "seed": 3},
         inputs=(TOKENS,),
     ),
+    # Boxes carry no gradient; that of the features is checked beside the ops.
+    Case(
+        layers.MultiScaleRoIAlign,
+        {"output_size": (4, 2), "scales": (0.25, 0.125), "canonical_size": 60},
+        inputs=(LEVELS, PADDED_BOXES),
+        differentiable=False,
+    ),
     Case(
         layers.NearestNeighbors,
         {"num_classes": 3, "num_neighbors": 2, "metric": "l1", "store_size": 7},
@@ -101,6 +126,12 @@ CASES = [
         layers.NearestNeighbors,
         {"num_classes": 3, "projections": 2, "shortlist": 6, "store_size": 7},
         inputs=(SCORES,),
+        differentiable=False,
+    ),
+    Case(
+        layers.NonMaxSuppression,
+        {"iou_threshold": 0.3, "max_output": 5, "score_threshold": 0.1},
+        inputs=(PADDED_BOXES, BOX_SCORES, np.arange(21, dtype="int32").reshape(3, 7) % 2),
         differentiable=False,
     ),
     Case(
@@ -155,6 +186,18 @@ CASES = [
         inputs=(RNG.normal(size=(2, 4, 8, 8, 3)).astype("float32"),),
     ),
     Case(layers.PositionEmbedding, inputs=(TOKENS,)),
+    Case(
+        layers.RoIAlign,
+        {"output_size": (4, 2), "scale": 0.25, "aligned": True},
+        inputs=(LEVELS[0], PADDED_BOXES),
+        differentiable=False,
+    ),
+    Case(
+        layers.RoIPool,
+        {"output_size": (4, 2), "scale": 0.25},
+        inputs=(LEVELS[0], PADDED_BOXES),
+        differentiable=False,
+    ),
     Case(layers.ScaleByMax, inputs=(IMAGES,)),
     Case(layers.SinePositionEmbedding, inputs=(TOKENS,)),
     Case(
@@ -179,6 +222,26 @@ CASES = [
     Case(losses.SummedSquaredError, inputs=(TARGETS, SCORES)),
     Case(metrics.ConfusionMatrix, {"num_classes": 5, "per_class": True}, inputs=(LABELS, SCORES)),
     Case(metrics.ConfusionMatrix, {"num_classes": 5, "prefix": "all_"}, inputs=(ONE_HOT, SCORES)),
+    Case(
+        metrics.MeanAveragePrecision,
+        {"num_classes": 4, "num_examples": 9, "max_boxes": 8, "max_detections": 14},
+        inputs=DETECTIONS[:2],
+    ),
+    Case(
+        metrics.MeanAveragePrecision,
+        {
+            "num_classes": 4,
+            "num_examples": 9,
+            "iou_type": "segm",
+            "style": "voc",
+            "max_boxes": 9,
+            "max_detections": 14,
+            "mask_size": [60, 70],
+            "per_class": True,
+            "prefix": "mask_",
+        },
+        inputs=DETECTIONS[:2],
+    ),
     Case(
         ops.convolution,
         {"kernel": KERNEL, "method": "fft", "padding": 1, "strides": 2},
@@ -247,6 +310,75 @@ CASES = [
         ops.nearest_neighbors,
         {"stored": STORED, "num_neighbors": 3, "metric": "l1", "store_chunk": 12},
         inputs=(SCORES,),
+        differentiable=False,
+    ),
+    Case(ops.box_area, inputs=(BOXES,)),
+    Case(ops.clip_boxes, {"size": (31.4, 28.6)}, inputs=(BOXES,)),
+    Case(ops.convert_boxes, {"source": "xyxy", "target": "cxcywh"}, inputs=(BOXES,)),
+    Case(ops.decode_boxes, {"weights": (10.0, 10.0, 5.0, 5.0)}, inputs=(BOXES, OTHER_BOXES)),
+    Case(ops.encode_boxes, {"weights": (10.0, 10.0, 5.0, 5.0)}, inputs=(BOXES, OTHER_BOXES)),
+    Case(ops.elementwise_iou, {"kind": "giou"}, inputs=(BOXES, OTHER_BOXES)),
+    Case(ops.pairwise_iou, inputs=(BOXES, OTHER_BOXES[:, :4])),
+    # Constants without a batch: of one row, so that the first example is all of them.
+    Case(ops.grid_points, {"grid_sizes": [(1, 1)], "image_size": (8, 16)}, differentiable=False),
+    Case(
+        ops.pyramid_anchors,
+        {
+            "grid_sizes": [(1, 1)],
+            "image_size": (8, 16),
+            "sizes": [(8,)],
+            "aspect_ratios": (2.0,),
+        },
+        differentiable=False,
+    ),
+    Case(
+        ops.mask_targets,
+        {"matches": np.array([[0, -1, 2, 1, 0, 2, 1]], "int32"), "size": 5},
+        inputs=((LEVELS[0][:1, ..., :3] > 0).transpose(0, 3, 1, 2), PADDED_BOXES[:1] / 4),
+        differentiable=False,
+    ),
+    Case(
+        ops.match_boxes,
+        {"high": 0.5, "low": 0.3, "allow_low_quality": True},
+        inputs=(BOX_SCORES.reshape(3, 1, 7), np.array([[True], [False], [True]])),
+        differentiable=False,
+    ),
+    Case(
+        ops.multi_level_roi_align,
+        {"scales": (0.25, 0.125), "output_size": 2, "canonical_size": 60},
+        inputs=(LEVELS, PADDED_BOXES),
+        differentiable=False,
+    ),
+    Case(
+        ops.non_max_suppression,
+        {"iou_threshold": 0.3, "max_output": 5},
+        inputs=(PADDED_BOXES, BOX_SCORES),
+        differentiable=False,
+    ),
+    Case(
+        ops.paste_masks,
+        {"image_size": (20, 30)},
+        inputs=(np.moveaxis(LEVELS[1], -1, 1), BOXES[:, :4]),
+        differentiable=False,
+    ),
+    Case(ops.random_keys, {"seed": 3, "step": 9}, inputs=(LABELS,), differentiable=False),
+    Case(
+        ops.roi_align,
+        {"output_size": (4, 2), "scale": 0.25},
+        inputs=(LEVELS[0], PADDED_BOXES),
+        differentiable=False,
+    ),
+    Case(ops.roi_levels, {"scales": (0.25, 0.125)}, inputs=(BOXES * 9,), differentiable=False),
+    Case(
+        ops.roi_pooling,
+        {"output_size": (4, 2), "scale": 0.25},
+        inputs=(LEVELS[0], PADDED_BOXES),
+        differentiable=False,
+    ),
+    Case(
+        ops.sample_matches,
+        {"size": 4, "positive_fraction": 0.5},
+        inputs=(np.tile(np.arange(-2, 3, dtype="int32"), (3, 2)), LABELS[:3]),
         differentiable=False,
     ),
     Case(ops.scale_by_max, inputs=(IMAGES,)),

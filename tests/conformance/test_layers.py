@@ -3,12 +3,14 @@ import numpy as np
 import pytest
 
 from kerakit import gradients
-from tests.conformance.case import assert_close, compiled, numpy
+from tests.conformance.case import assert_close, compiled, first_of_batch, in_float64, numpy
 from tests.conformance.cases import LAYERS
 
 
 def model_of(case, **more):
-    inputs = [keras.Input(x.shape[1:], dtype=str(x.dtype)) for x in case.inputs]
+    inputs = keras.tree.map_structure(
+        lambda x: keras.Input(x.shape[1:], dtype=str(x.dtype)), list(case.inputs)
+    )
     return keras.Model(one_or_all(inputs), case.make(**more)(*inputs))
 
 
@@ -74,7 +76,7 @@ def test_xla(case):
 def test_unknown_batch_size(case):
     model = model_of(case)
     whole = model(one_or_all(case.inputs))
-    one = model(one_or_all([x[:1] for x in case.inputs]))
+    one = model(one_or_all(first_of_batch(case.inputs)))
     outputs = zip(*map(keras.tree.flatten, (model.output, whole, one)), strict=True)
     for symbolic, of_all, of_one in outputs:
         assert symbolic.shape == (None, *of_all.shape[1:])
@@ -85,6 +87,5 @@ def test_gradients(case):
     if case.differentiable:
         with gradients.float64_scope():
             layer = case.make(dtype="float64")
-            inputs = [x.astype("float64") if x.dtype.kind == "f" else x for x in case.inputs]
-            report = gradients.check(layer, *inputs)
+            report = gradients.check(layer, *in_float64(case.inputs))
         assert report.passed, str(report)

@@ -26,6 +26,8 @@ def test_config_round_trip(case):
 
 def test_keras_file_and_fit_logs(case, tmp_path):
     y_true, y_pred = case.inputs
+    if isinstance(y_pred, dict):
+        pytest.skip("Keras splits dictionaries over metrics: see tests/models/detection")
     model = small_model(y_pred, outputs=y_pred.shape[-1])
     sparse = "sparse_" if y_true.ndim < y_pred.ndim else ""
     model.compile("sgd", loss=f"{sparse}categorical_crossentropy", metrics=[case.make()])
@@ -44,16 +46,19 @@ def test_xla(case):
 
     def pure(*inputs):
         state = metric.stateless_update_state(variables, *inputs)
-        return metric.stateless_result(state)
+        return state, metric.stateless_result(state)
 
-    assert_close(compiled(pure)(*case.inputs), expected)
+    state, result = compiled(pure)(*case.inputs)
+    assert_close(metric.stateless_result(state), expected)
+    if not hasattr(metric, "placeholder"):  # which stands for figures that the host makes
+        assert_close(result, expected)
 
 
 def test_parts_merge_into_the_whole(case):
     whole, first, second = case.make(), case.make(), case.make()
-    half = len(case.inputs[0]) // 3
-    first.update_state(*[x[:half] for x in case.inputs])
-    second.update_state(*[x[half:] for x in case.inputs])
+    third = len(keras.tree.flatten(case.inputs)[0]) // 3
+    for part, rows in ((first, slice(third)), (second, slice(third, None))):
+        part.update_state(*keras.tree.map_structure(lambda x, rows=rows: x[rows], case.inputs))
     first.merge_state([second])
     assert_close(first.result(), result_of(whole, *case.inputs), rtol=1e-7)
 

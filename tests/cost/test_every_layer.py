@@ -11,6 +11,7 @@ from tests.cost.test_layers_by_hand import CASES
 ELSEWHERE = {
     *(layers.ConvLSTM1D, layers.ConvLSTM2D, layers.ConvLSTM3D),
     *(own.MaxUnpool2D, own.PatchEmbedding),
+    *(own.RoIAlign, own.MultiScaleRoIAlign, own.NonMaxSuppression, own.AnchorGenerator),
     *(getattr(layers, name) for name in dir(layers) if name.startswith("Random")),
 }
 

@@ -227,6 +227,17 @@ CASES = [
         18,
         (1,),
     ),
+    # 1 x 1 convolutions of both maps to 3 channels, the sum, 3 x 3 convolutions of both. Kept: four
+    # maps of convolutions, the coarse one doubled in height and then in width, the sum, and every
+    # second cell of the coarse output.
+    (
+        own.FeaturePyramid(3),
+        [(8, 8, 4), (4, 4, 6)],
+        64 * 4 * 3 + 16 * 6 * 3 + (64 + 16) * 27 * 3,
+        2 * (64 * 4 * 3 + 16 * 6 * 3 + (64 + 16) * 27 * 3) + 64 * 3,
+        2 * (64 + 16) * 3 + 32 * 3 + 64 * 3 + 64 * 3 + 4 * 3,
+        (3, 3),
+    ),
 ]
 
 
@@ -272,6 +283,19 @@ def test_max_unpooling_reads_the_values_of_the_windows():
     assert cost.flops == 8
     assert cost.activation_bytes == FLOAT * (16 + 32)
     assert cost.receptive_field == (2, 2)
+
+
+def test_layers_on_boxes():
+    maps, boxes = [keras.Input((n, n, 3)) for n in (8, 4)], keras.Input((5, 4))
+    pooled = own.RoIAlign(2, sampling_ratio=3)(maps[0], boxes)
+    pooled_too = own.MultiScaleRoIAlign(2, scales=(1 / 4, 1 / 8))(maps, boxes)
+    scores = keras.layers.Flatten()(keras.layers.Lambda(lambda b: b[..., :1])(boxes))
+    chosen = own.NonMaxSuppression(max_output=3)(boxes, scores)
+    anchors = own.AnchorGenerator(((8,), (16,)), image_size=(32, 32), aspect_ratios=(1.0,))(maps)
+    cost = report(keras.Model([*maps, boxes], [pooled, pooled_too, *chosen, anchors]))
+    # 5 boxes of 2 x 2 bins and 3 channels: 6 x 6 cells a bin, and 4 x 4.
+    assert (cost.macs, cost.flops) == (0, 2 * 60 * (36 + 16))
+    assert {name for name in cost.uncounted if "lambda" not in name} == set()
 
 
 def test_a_convolutional_lstm_is_its_cell_at_each_step():
