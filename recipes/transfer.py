@@ -95,7 +95,12 @@ PRESETS = {
     "folder": ("Images of your own: add --data folder:DIR and --weights FILE.", Config()),
     "sign-digits": (
         "Hands that show 0 to 9: add --data folder:DIR and --weights FILE.",
-        Config(data="folder:sign-digits", weights="mobilenet_v2-b0353104.pth", size=(128, 128)),
+        Config(
+            data="folder:sign-digits",
+            weights="mobilenet_v2-b0353104.pth",
+            size=(128, 128),
+            epochs=12,
+        ),
     ),
 }
 

@@ -14,28 +14,12 @@ from kerakit.models.classification import resnet18
 from kerakit.training import split_head
 from recipes import transfer
 
+RECIPE = transfer
 ROOT = pathlib.Path(__file__).parents[2]
 SIZE = (40, 48)
 PREPARATION = Preparation(height=SIZE[0], width=SIZE[1])
 SMALL = ["--model", "resnet18", "--width", "0.0625", "--size", *map(str, SIZE)]
 SMALL += ["--batch-size", "8", "--epochs", "1", "--head-epochs", "40"]
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs the recipe's command line in this process: (exit code, standard output, error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", [str(ROOT / "recipes/transfer.py"), *map(str, arguments)])
-        code = 0
-        try:
-            transfer.main()
-        except SystemExit as end:
-            code = end.code
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture(scope="module")
