@@ -180,6 +180,11 @@ CASES = [
     Case(metrics.ConfusionMatrix, {"num_classes": 5, "per_class": True}, inputs=(LABELS, SCORES)),
     Case(metrics.ConfusionMatrix, {"num_classes": 5, "prefix": "all_"}, inputs=(ONE_HOT, SCORES)),
     Case(
+        metrics.MultiLabelAveragePrecision,
+        {"num_classes": 5, "bins": 32, "limit": 4.0},
+        inputs=(np.maximum(ONE_HOT, ONE_HOT[::-1]), SCORES),
+    ),
+    Case(
         ops.convolution,
         {"kernel": KERNEL, "method": "fft", "padding": 1, "strides": 2},
         inputs=(MAPS,),
@@ -312,6 +317,11 @@ CASES = [
     Case(
         classification.vit_ti_16,
         {"input_shape": (32, 48, 3), "num_classes": 5, "depth": 2, "width": 0.34},
+        inputs=(PICTURES[:, :32, :48],),
+    ),
+    Case(
+        classification.vit_moe,
+        {"input_shape": (32, 48, 3), "num_classes": 5, "depth": 2, "width": 0.17},
         inputs=(PICTURES[:, :32, :48],),
     ),
     Case(
