@@ -1,5 +1,6 @@
 """Metrics: how well a model does."""
 
 from kerakit.metrics.confusion_matrix import ConfusionMatrix
+from kerakit.metrics.multi_label_average_precision import MultiLabelAveragePrecision
 
-__all__ = ["ConfusionMatrix"]
+__all__ = ["ConfusionMatrix", "MultiLabelAveragePrecision"]
