@@ -118,7 +118,10 @@ def test_the_other_settings_work_together(tmp_path, run):
     assert exported.layers[-1].compute_dtype == "float32"
 
 
-@pytest.mark.parametrize("model", ["linear_classifier", "recurrent_classifier"])
+@pytest.mark.parametrize(
+    "model",
+    ["recurrent_classifier", pytest.param("linear_classifier", marks=pytest.mark.slow)],
+)
 def test_small_models_train_too(model, tmp_path, run):
     code, _, error = run(
         "digits", "--epochs", "2", "--model", model, "--width", "None", "--stem", "None",
