@@ -2,7 +2,7 @@
 # Both need Python 3.11 and make; the rest is installed into .venv.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-TORCH ?= torch==2.14.1
+TORCH ?= torch==2.14.1 torchvision==0.29.1
 # The parts' tests, which every backend runs; the other folders need TensorFlow's.
 PYTEST = -m pytest -q -n 2 --dist loadfile
 

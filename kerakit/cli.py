@@ -79,7 +79,11 @@ def _parser():
         help="images, or folders in which all images are taken, those of their subfolders too",
     )
     predict.add_argument(
-        "--top", type=_positive, default=1, metavar="N", help="classes an image (default: 1)"
+        "--top",
+        type=_positive,
+        metavar="N",
+        help="the N most probable classes of each image (default: 1; of a model for several "
+        "labels an image, those that it names)",
     )
     predict.add_argument("--json", type=_path, metavar="FILE", help="write the answers there too")
     predict.add_argument(
@@ -99,7 +103,7 @@ def _parser():
         "--data",
         required=True,
         metavar="SOURCE",
-        help="digits, folder:DIR or tfds:NAME; its classes must be the export's",
+        help="digits, folder:DIR, csv:FILE or tfds:NAME; its classes must be the export's",
     )
     evaluate.add_argument("--json", type=_path, metavar="FILE", help="write the figures there too")
     _add_batch_size(evaluate)
@@ -186,10 +190,9 @@ def _predict(arguments):
         spare_inputs(files, arguments.pictures)
     export = _load_export()
     from kerakit.export.captioned import write_captioned
-    from kerakit.export.file_answers import file_answers, ranked
+    from kerakit.export.file_answers import answered, file_answers
 
     served = export.Served(arguments.directory)
-    top = min(arguments.top, len(served.classes))
     width = max(len(str(file)) for file, _ in files)
     class_width = max(len(name) for name in served.classes)
 
@@ -201,19 +204,12 @@ def _predict(arguments):
             print(f"error: {file} {answer}.", file=sys.stderr)
             records.append({"file": str(file), "error": f"{file} {answer}."})
             continue
-        best = ranked(answer["probabilities"], served.classes, top)
-        columns = [f"{name:<{class_width}}  {p:6.4f}" for name, p in best]
+        best, record = answered(answer, served.classes, arguments.top)
+        columns = [f"{name:<{class_width}}  {p:6.4f}" for name, p in best] or ["none"]
         print("  ".join([f"{file!s:<{width}}", *columns]))
-        records.append(
-            {
-                "file": str(file),
-                "class": best[0][0],
-                "probability": best[0][1],
-                "top": [{"class": name, "probability": p} for name, p in best],
-            }
-        )
+        records.append({"file": str(file), **record})
         if arguments.pictures:
-            lines = [f"{name}  {p:.4f}" for name, p in best]
+            lines = [f"{name}  {p:.4f}" for name, p in best] or ["none"]
             _writing(
                 arguments.pictures,
                 write_captioned,
@@ -236,11 +232,13 @@ def _evaluate(arguments):
     from kerakit.export.scoring import split_of
 
     served = export.Served(arguments.directory)
-    data = load(arguments.data, **split_of(served.card, arguments.data))
+    data = load(arguments.data, task=served.card["task"], **split_of(served.card, arguments.data))
     figures = export.score(served, data, batch_size=arguments.batch_size)
     print(f"{served.folder} on the {figures['images']} validation images of {data.name}")
-    for name in ("accuracy", "precision_macro", "recall_macro", "f1_macro"):
-        print(f"  {name.replace('_', ' '):<16} {figures[name]:.4f}")
+    names = [name for name in figures if name != "images"]
+    width = max(16, *map(len, names))
+    for name in names:
+        print(f"  {name.replace('_', ' '):<{width}} {figures[name]:.4f}")
     if arguments.json:
         _write_json(
             arguments.json, {"savedmodel": str(served.folder), "data": data.name, **figures}

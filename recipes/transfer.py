@@ -91,13 +91,16 @@ class Config:
     """Name of the run; by default made from the data and the mode."""
 
 
+# fmt: off
 PRESETS = {
     "folder": ("Images of your own: add --data folder:DIR and --weights FILE.", Config()),
     "sign-digits": (
         "Hands that show 0 to 9: add --data folder:DIR and --weights FILE.",
-        Config(data="folder:sign-digits", weights="mobilenet_v2-b0353104.pth", size=(128, 128)),
+        Config(data="folder:sign-digits", weights="mobilenet_v2-b0353104.pth", size=(128, 128),
+               epochs=12),
     ),
 }
+# fmt: on
 
 
 def train(config):
@@ -214,11 +217,8 @@ def train_whole(config, model, batches, preparation, run):
 
 
 def compile_classifier(model, optimizer):
-    model.compile(
-        optimizer,
-        loss=keras.losses.CategoricalCrossentropy(from_logits=True),
-        metrics=[kerakit.metrics.ConfusionMatrix(model.output_shape[-1], averages=("macro",))],
-    )
+    aim = training.objective("classification", model.output_shape[-1])
+    model.compile(optimizer, loss=aim.loss, metrics=aim.metrics)
 
 
 def check(config):

@@ -28,12 +28,13 @@ def mixed_labels(labels, share, *, num_classes):
     """Labels as shares of the classes: `share` of the own one, the rest of the partner's.
 
     Args:
-        labels: (B,) int classes, or (B, K) float shares of an earlier mixture.
+        labels: (B,) int classes, or (B, K) float: shares of an earlier mixture, or 0 and 1 for
+            each class where an example may have several.
         share: (B,) float32 in [0, 1].
         num_classes: K.
 
     Returns:
-        (B, K) float32; each row sums to 1.
+        (B, K) float32; each row sums to 1 if each example has one label.
 
     Example:
 
@@ -48,7 +49,7 @@ def mixed_labels(labels, share, *, num_classes):
 
 
 def check_mixable(batch, transform):
-    """Raises a ValueError unless the batch is one of pictures with one label each.
+    """Raises a ValueError unless the batch is one of pictures with labels of their own.
 
     Args:
         batch: Dict of tensors.

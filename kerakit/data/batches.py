@@ -5,6 +5,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from kerakit.data.labels import class_shares
 from kerakit.data.source import IndexedSource
 from kerakit.errors import InputError
 
@@ -58,7 +59,7 @@ class TrainingBatches:
         self.augment = augment
 
     def starting_at(self, step):
-        """tf.data of (images uint8 (B, h, w, c), labels int32 (B,)) from global step `step` on.
+        """tf.data of (images uint8 (B, h, w, c), labels (B,) or (B, K)) from global step `step` on.
 
         A `weight` that `augment` adds to the batch comes third.
         """
@@ -160,7 +161,7 @@ def evaluation_batches(source, preparation, *, batch_size):
         batch_size: Examples a batch, B.
 
     Returns:
-        tf.data of (images uint8 (B, h, w, c), labels int32 (B,)).
+        tf.data of (images uint8 (B, h, w, c), labels int32 (B,), or of 0 and 1 (B, K)).
 
     Raises:
         ValueError: If `batch_size` is not positive.
@@ -191,10 +192,10 @@ def validation_batches(data, preparation, *, batch_size):
         batch_size: Examples a batch, B.
 
     Returns:
-        tf.data of (images uint8 (B, h, w, c), labels float32 (B, K), of one class each).
+        tf.data of (images uint8 (B, h, w, c), labels float32 (B, K)).
     """
     batches = evaluation_batches(data.val_source, preparation, batch_size=batch_size)
-    return batches.map(lambda images, labels: (images, tf.one_hot(labels, len(data.classes))))
+    return batches.map(lambda images, labels: (images, class_shares(labels, len(data.classes))))
 
 
 def _check_batch_size(batch_size):
@@ -210,11 +211,13 @@ def _fits_in_memory(source, preparation):
 def _prepared(source, preparation):
     """All images of a source, prepared, and their labels, as two tensors."""
     shape = (source.size, preparation.height, preparation.width, preparation.channels)
-    images, labels = np.empty(shape, np.uint8), np.empty(source.size, np.int32)
     prepared = source.dataset().map(
         lambda example: (preparation.resize(example["image"]), example["label"]),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
+    label = prepared.element_spec[1]
+    images = np.empty(shape, np.uint8)
+    labels = np.empty((source.size, *label.shape), label.dtype.as_numpy_dtype)
     start = 0
     for some_images, some_labels in prepared.batch(256).prefetch(1).as_numpy_iterator():
         end = start + len(some_labels)

@@ -1,20 +1,15 @@
 """Images in a folder a class: `folder:DIR`."""
 
 import pathlib
-import re
 import warnings
 
-import tensorflow as tf
-
-from kerakit.data.check import unreadable_images
 from kerakit.data.classes import checked_classes
-from kerakit.data.decode import decode
-from kerakit.data.source import Data, IndexedSource
-from kerakit.data.split import held_out
+from kerakit.data.complaint import complain, refused_images, some
+from kerakit.data.source import Data, file_source
+from kerakit.data.split import grouping, held_out
 from kerakit.errors import InputError
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
-_SHOWN = 5  # files named in a message; the others are counted
 
 
 def load_folder(directory, *, seed, val_fraction, group_by, skip_bad):
@@ -58,7 +53,7 @@ def load_folder(directory, *, seed, val_fraction, group_by, skip_bad):
     for name in sorted(set(files["val"]) - set(classes)):
         raise InputError(
             f"{root}: the class {name} is held out for validation but has no training images; "
-            f"the classes to learn are {_some(classes)}."
+            f"the classes to learn are {some(classes)}."
         )
     if len(classes) < 2:
         raise InputError(f"{root} has one class, {classes[0]}: two or more are needed.")
@@ -82,7 +77,7 @@ def _list_classes(folder, skip_bad):
         if images:
             classes[class_folder.name] = sorted(images)
         else:
-            _complain(
+            complain(
                 f"{class_folder}: no images in this class folder; add some "
                 f"({', '.join(EXTENSIONS)}) or remove it",
                 skip_bad,
@@ -94,7 +89,7 @@ def _list_classes(folder, skip_bad):
     if ignored:
         warnings.warn(
             f"{len(ignored)} in {folder} not read, as they are no image files: "
-            f"{_some([path.relative_to(folder) for path in ignored])}.",
+            f"{some([path.relative_to(folder) for path in ignored])}.",
             stacklevel=2,
         )
     return classes
@@ -103,18 +98,13 @@ def _list_classes(folder, skip_bad):
 def _without_unreadable(root, files, skip_bad):
     """The files that can be read; complains about the others."""
     paths = [path for part in files.values() for images in part.values() for path in images]
-    faults = unreadable_images(paths, root=root)
-    if not faults:
+    refused = refused_images(paths, root=root, skip_bad=skip_bad)
+    if not refused:
         return files
-    (first, fault), *others = faults.items()
-    remedy = "Mend or remove it"
-    if others:
-        remedy = f"{len(others)} more: {_some(path for path, _ in others)}. Mend or remove them"
-    _complain(f"{first}: not a readable image ({fault}). {remedy}", skip_bad)
     kept = {}
     for name, part in files.items():
         readable = {
-            c: [path for path in images if path not in faults] for c, images in part.items()
+            c: [path for path in images if path not in refused] for c, images in part.items()
         }
         for class_name in [c for c, images in readable.items() if not images]:
             raise InputError(f"{root}: no image of the class {class_name} can be read.")
@@ -122,31 +112,13 @@ def _without_unreadable(root, files, skip_bad):
     return kept
 
 
-def _complain(problem, skip_bad):
-    """Stops with the problem, or warns of it where the user said to go on."""
-    if not skip_bad:
-        raise InputError(f"{problem}, or pass --skip-bad to leave such files out.")
-    warnings.warn(f"{problem}; left out, as --skip-bad says.", stacklevel=3)
-
-
 def _split(root, classes, *, seed, fraction, group_by):
     """Divides files by a hash of their name, which stays when others are added or removed."""
-    try:
-        pattern = re.compile(group_by) if group_by is not None else None
-    except re.error as error:
-        raise InputError(
-            f"`group_by` must be a regular expression, got {group_by!r}: {error}."
-        ) from error
+    group_of = grouping(group_by)
     parts = {"train": {}, "val": {}}
     for class_name, images in classes.items():
         for path in images:
-            key = f"{class_name}/{path.name}"
-            if pattern is not None:
-                match = pattern.search(key)
-                group = match and match[1 if pattern.groups else 0]
-                if group is None:
-                    raise InputError(f"{path}: the group_by {group_by!r} is not found in {key}.")
-                key = group
+            key = group_of(f"{class_name}/{path.name}", path)
             part = "val" if held_out(key, seed=seed, fraction=fraction) else "train"
             parts[part].setdefault(class_name, []).append(path)
     for part, there in parts.items():
@@ -158,26 +130,6 @@ def _split(root, classes, *, seed, fraction, group_by):
     return parts
 
 
-def _some(names):
-    names = [str(name) for name in names]
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
-
-
 def _source(files, classes):
-    pairs = [(str(path), classes.index(name)) for name in sorted(files) for path in files[name]]
-    paths = tf.constant([path for path, _ in pairs])
-    labels = tf.constant([label for _, label in pairs])
-
-    def record(index):
-        return {
-            "encoded": tf.io.read_file(paths[index]),
-            "label": labels[index],
-            "example_id": tf.cast(index, tf.int32),
-        }
-
-    def example(index):
-        found = record(index)
-        return {"image": decode(found.pop("encoded")), **found}
-
-    return IndexedSource(len(pairs), example, record=record)
+    pairs = [(path, classes.index(name)) for name in sorted(files) for path in files[name]]
+    return file_source([path for path, _ in pairs], [label for _, label in pairs])

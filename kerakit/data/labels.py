@@ -3,6 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from kerakit.errors import InputError
+
 
 def class_weights(source, num_classes):
     """Weight of each class, the less its examples the more: `N / (K n_k)`.
@@ -13,11 +15,37 @@ def class_weights(source, num_classes):
 
     Returns:
         (K,) float32; its mean over the examples is 1. A class without examples has 0.
+
+    Raises:
+        InputError: If the examples have several labels each.
     """
     labels = source.encoded_dataset().map(lambda example: example["label"])
+    if labels.element_spec.shape.rank:
+        raise InputError(
+            "Balanced class weights weigh an example by its one class, and with --multi-label it "
+            "may have several or none: leave out --class-weights."
+        )
     counts = np.bincount(list(labels.as_numpy_iterator()), minlength=num_classes)
     seen = np.maximum(counts, 1)
     return np.where(counts, counts.sum() / (num_classes * seen), 0.0).astype(np.float32)
+
+
+def class_shares(labels, num_classes):
+    """Labels as the losses take them.
+
+    Args:
+        labels: (B,) int classes, or (B, K) float already: shares, or 0 and 1 for each class.
+        num_classes: K.
+
+    Returns:
+        (B, K) float32.
+
+    Example:
+
+    >>> class_shares(tf.constant([2, 0]), 3).numpy().tolist()
+    [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
+    """
+    return tf.one_hot(labels, num_classes) if labels.shape.rank == 1 else labels
 
 
 def soft_labels(num_classes, *, weights=None):
@@ -42,9 +70,7 @@ def soft_labels(num_classes, *, weights=None):
 
     def transform(batch, seed):
         del seed  # nothing is drawn
-        label = batch["label"]
-        if label.shape.rank == 1:
-            label = tf.one_hot(label, num_classes)
+        label = class_shares(batch["label"], num_classes)
         if weights is None:
             return {**batch, "label": label}
         weight = tf.linalg.matvec(label, tf.constant(weights, tf.float32))

@@ -13,7 +13,8 @@ class IndexedSource:
     Args:
         size: Number of examples.
         example: Function, traced into the graph, of a scalar int64 index in [0, size); gives a
-            dict with `image` uint8 (H, W, 3), `label` int32, `example_id` int32.
+            dict with `image` uint8 (H, W, 3), `label` (an int32, or float32 (K,) of 0 and 1),
+            `example_id` int32.
         record: The same with `encoded`, the bytes of the image's file as a scalar string, in
             place of `image`. Without it, the image is encoded as a PNG, which loses nothing.
     """
@@ -48,7 +49,8 @@ class StreamSource:
     Args:
         size: Number of examples.
         dataset: tf.data of dicts with `encoded` (the image's file, a scalar string),
-            `label` int32, `example_id` int32; the same order at each pass.
+            `label` (an int32, or float32 (K,) of 0 and 1), `example_id` int32; the same order
+            at each pass.
     """
 
     def __init__(self, size, dataset):
@@ -69,6 +71,32 @@ class StreamSource:
         return self._dataset
 
 
+def file_source(paths, labels):
+    """Source of image files.
+
+    Args:
+        paths: N paths.
+        labels: (N,) int classes, or (N, K) float32 of 0 and 1.
+
+    Returns:
+        `IndexedSource`.
+    """
+    names, labels = tf.constant([str(path) for path in paths]), tf.constant(labels)
+
+    def record(index):
+        return {
+            "encoded": tf.io.read_file(names[index]),
+            "label": labels[index],
+            "example_id": tf.cast(index, tf.int32),
+        }
+
+    def example(index):
+        found = record(index)
+        return {"image": decode(found.pop("encoded")), **found}
+
+    return IndexedSource(len(paths), example, record=record)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Data:
     """A set of examples, its training part apart from the part held out.
@@ -78,6 +106,8 @@ class Data:
         val_source: Source of the examples held out.
         classes: Names of the classes; a label is an index into them.
         name: What `load` was given.
+        task: What the labels are for: "classification", an int32 each, or "multi_label",
+            float32 (K,) each, 1 for every class that an image has and 0 for the others.
         licence: Licence of the set, as far as it is known.
         citation: Whom to cite.
     """
@@ -86,6 +116,7 @@ class Data:
     val_source: IndexedSource | StreamSource
     classes: tuple[str, ...]
     name: str
+    task: str = "classification"
     licence: str = ""
     citation: str = ""
 

@@ -1,6 +1,9 @@
 """Which examples of a set without a validation part are held out."""
 
 import hashlib
+import re
+
+from kerakit.errors import InputError
 
 
 def held_out(name, *, seed, fraction):
@@ -24,3 +27,40 @@ def held_out(name, *, seed, fraction):
     """
     digest = hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=6).digest()
     return int.from_bytes(digest, "big") < fraction * 2**48
+
+
+def grouping(group_by):
+    """What decides the side of an example: its own name, or a text found in it.
+
+    Args:
+        group_by: None, or a regular expression to search for in names.
+
+    Returns:
+        Function `(name, path)` to the first group of what is found (or, without one, all of
+        it), or the name itself; `path` is for the error where nothing is found.
+
+    Raises:
+        InputError: If the expression is none.
+
+    Example:
+
+    >>> grouping("([a-z]+)_")("cat/anna_7.png", "photos/cat/anna_7.png")
+    'anna'
+    """
+    if group_by is None:
+        return lambda name, path: name
+    try:
+        pattern = re.compile(group_by)
+    except re.error as error:
+        raise InputError(
+            f"`group_by` must be a regular expression, got {group_by!r}: {error}."
+        ) from error
+
+    def group_of(name, path):
+        match = pattern.search(name)
+        group = match and match[1 if pattern.groups else 0]
+        if group is None:
+            raise InputError(f"{path}: the group_by {group_by!r} is not found in {name}.")
+        return group
+
+    return group_of

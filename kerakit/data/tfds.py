@@ -24,6 +24,7 @@ def _boxes_in_pixels(boxes, size):
 FEATURES = {
     "image": ("encoded", lambda value, size: value),
     "label": ("label", lambda value, size: tf.cast(value, tf.int32)),
+    "labels": ("label", lambda value, size: tf.cast(value, tf.int32)),
     "objects/bbox": ("boxes", _boxes_in_pixels),
     "objects/label": ("labels", lambda value, size: tf.cast(value, tf.int32)),
     "objects/is_crowd": ("crowd", lambda value, size: tf.cast(value, tf.bool)),
@@ -31,7 +32,7 @@ FEATURES = {
     "segmentation_mask": ("mask", lambda value, size: tf.cast(value[..., 0], tf.uint8)),
     "video": ("video", lambda value, size: tf.cast(value, tf.uint8)),
 }
-_NEEDED = {"classification": ("image", "label")}
+_NEEDED = {"classification": ("image", "label"), "multi_label": ("image", "labels")}
 
 
 def load_tfds(name, *, task, seed, val_fraction):
@@ -57,13 +58,21 @@ def load_tfds(name, *, task, seed, val_fraction):
     tfds = need("tensorflow_datasets", extra="tfds")
     builder = _builder(tfds, name)
     info = builder.info
-    lacking = [feature for feature in _NEEDED[task] if feature not in info.features]
+    needed = _NEEDED[task]
+    if task == "multi_label" and "labels" not in info.features:
+        needed = _NEEDED["classification"]  # a set may well call several labels `label`
+    lacking = [feature for feature in needed if feature not in info.features]
     if lacking:
         raise InputError(
             f"tfds:{name} has no feature {' and '.join(lacking)}, which {task} needs; it has "
             f"{', '.join(info.features)}."
         )
-    if not hasattr(info.features["label"], "names"):
+    label = info.features[needed[1]]
+    if isinstance(label, tfds.features.Sequence):
+        if task == "classification":
+            raise InputError(f"tfds:{name} has several labels an image: give --multi-label.")
+        label = label.feature
+    if not isinstance(label, tfds.features.ClassLabel):
         raise InputError(f"tfds:{name}: its label is no ClassLabel, so the classes are unknown.")
     if "train" not in info.splits:
         raise InputError(
@@ -78,22 +87,27 @@ def load_tfds(name, *, task, seed, val_fraction):
             read_config=tfds.ReadConfig(try_autocache=False),
         )
 
+    def source(dataset, size):
+        classes = label.num_classes if task == "multi_label" else None
+        return _source(dataset, size, needed, classes)
+
     size = info.splits["train"].num_examples
     other = next((split for split in _HELD_OUT_SPLITS if split in info.splits), None)
     if other is not None:
-        train = _source(read("train"), size, task)
-        val = _source(read(other), info.splits[other].num_examples, task)
+        train = source(read("train"), size)
+        val = source(read(other), info.splits[other].num_examples)
     else:
         held = [held_out(str(index), seed=seed, fraction=val_fraction) for index in range(size)]
         if all(held) or not any(held):
             raise InputError(f"tfds:{name}: {size} examples are too few to hold some out of.")
-        train = _source(_chosen(read("train"), held, False), size - sum(held), task)
-        val = _source(_chosen(read("train"), held, True), sum(held), task)
+        train = source(_chosen(read("train"), held, False), size - sum(held))
+        val = source(_chosen(read("train"), held, True), sum(held))
     return Data(
         train_source=train,
         val_source=val,
-        classes=tuple(info.features["label"].names),
+        classes=tuple(label.names),
         name=f"tfds:{name}",
+        task=task,
         licence=info.redistribution_info.license.strip(),
         citation=info.citation.strip(),
     )
@@ -133,12 +147,17 @@ def _chosen(dataset, held, wanted):
     return dataset.enumerate().filter(lambda index, _: held[index] == wanted).map(lambda _, e: e)
 
 
-def _source(dataset, size, task):
+def _source(dataset, size, needed, num_classes):
+    """With a number of classes, labels are told by 0 and 1 for each."""
+
     def example(index, record):
         converted = {"example_id": tf.cast(index, tf.int32)}
-        for feature in _NEEDED[task]:
+        for feature in needed:
             key, convert = FEATURES[feature]
             converted[key] = convert(record[feature], None)
+        if num_classes is not None:
+            found = tf.one_hot(tf.reshape(converted["label"], [-1]), num_classes)
+            converted["label"] = tf.minimum(tf.reduce_sum(found, axis=0), 1.0)
         return converted
 
     dataset = dataset.enumerate().map(example)

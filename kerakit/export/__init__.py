@@ -21,6 +21,7 @@ True
 is not a JPEG, PNG, GIF or BMP image: it has 4 bytes and begins with the bytes 74 65 78 74
 """
 
+from kerakit.export.folding import fold
 from kerakit.export.publishing import publish
 from kerakit.export.savedmodel import save
 from kerakit.export.scoring import score
@@ -31,6 +32,7 @@ __all__ = [
     "Served",
     "Verification",
     "VerificationError",
+    "fold",
     "publish",
     "save",
     "score",

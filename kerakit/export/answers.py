@@ -30,11 +30,30 @@ class Task:
         answer: `(model's outputs, function from class ids to names) -> dict of tensors`.
         differences: `(expected, served) -> dict of floats`, one an output; each at most the
             tolerance where the two agree. Both are dicts of arrays.
+        threshold: The probability from which on a class is named, unless an export has
+            another; `answer` and `differences` then take it by this name. None where the task
+            has no such thing.
     """
 
     outputs: tuple[Output, ...]
     answer: Callable
     differences: Callable
+    threshold: float | None = None
+
+    def settings(self, threshold=None):
+        """Keyword arguments of `answer` and `differences`: the threshold given, or the task's.
+
+        Raises:
+            ValueError: If it is not between 0 and 1, or the task has none.
+        """
+        if self.threshold is None:
+            if threshold is not None:
+                raise ValueError(f"`threshold` is for several labels an image, got {threshold}.")
+            return {}
+        threshold = self.threshold if threshold is None else float(threshold)
+        if not 0 < threshold < 1:
+            raise ValueError(f"`threshold` must be between 0 and 1, got {threshold}.")
+        return {"threshold": threshold}
 
 
 def classification_answer(logits, class_names):
@@ -57,7 +76,7 @@ def classification_differences(expected, served):
     may be another than expected where the two are as good as equally probable: counted is
     what it lacks in probability. Its name must be the one of its number.
     """
-    logits, probabilities = expected["logits"], expected["probabilities"]
+    probabilities = expected["probabilities"]
     chosen = np.take_along_axis(probabilities, served["class_id"][:, None], axis=-1)[:, 0]
     name_of = dict(zip(expected["class_id"], expected["class_name"], strict=True))
     named = [
@@ -65,10 +84,71 @@ def classification_differences(expected, served):
         for number, name in zip(served["class_id"], served["class_name"], strict=True)
     ]
     return {
-        "logits": _largest(served["logits"] - logits) / max(_largest(logits), 1e-30),
-        "probabilities": _largest(served["probabilities"] - probabilities),
+        **_score_differences(expected, served),
         "class_id": _largest(probabilities.max(axis=-1) - chosen),
         "class_name": 0.0 if all(named) else float("inf"),
+    }
+
+
+def multi_label_answer(logits, class_names, *, threshold):
+    """The classes of each image with at least that probability, the surest first.
+
+    Of any number an image, in arrays of one shape: behind the last one stand -1 and no name.
+    """
+    logits = tf.cast(logits, tf.float32)
+    probabilities = tf.nn.sigmoid(logits)
+    count = tf.reduce_sum(tf.cast(probabilities >= threshold, tf.int32), axis=-1)
+    order = tf.argsort(-logits, stable=True)  # of two alike the first, as argmax takes it
+    is_named = tf.range(tf.shape(logits)[1]) < count[:, None]
+    return {
+        "logits": logits,
+        "probabilities": probabilities,
+        "num_classes": count,
+        "class_ids": tf.cast(tf.where(is_named, order, -1), tf.int64),
+        "class_names": tf.where(is_named, class_names(order), ""),
+    }
+
+
+def multi_label_differences(expected, served, *, threshold):
+    """Largest differences between two answers to the same images.
+
+    As for one class. Where another class is named than expected, or one is not, counted is how
+    far its probability lies from the threshold; where two stand in another order, how far the
+    second is above the first.
+    """
+    probabilities, ids = expected["probabilities"], served["class_ids"]
+    named, known = (_named(i, probabilities.shape[1]) for i in (ids, expected["class_ids"]))
+    doubtful = np.abs(probabilities - threshold)[named != known]
+    in_order = np.take_along_axis(probabilities, np.maximum(ids, 0), axis=1)
+    rises = np.maximum(np.where(ids[:, 1:] >= 0, np.diff(in_order, axis=1), 0.0), 0.0)
+    name_of = dict(zip(expected["class_ids"].flat, expected["class_names"].flat, strict=True))
+    names_fit = all(
+        ("" if number < 0 else name_of.get(number, name)) == name
+        for number, name in zip(ids.flat, served["class_names"].flat, strict=True)
+    )
+    # Each class once, those named before the rest, and as many as is said.
+    is_whole = np.array_equal(np.cumprod(ids >= 0, axis=1).sum(axis=1), named.sum(axis=1))
+    is_counted = np.array_equal(served["num_classes"], named.sum(axis=1))
+    return {
+        **_score_differences(expected, served),
+        "num_classes": 0.0 if is_counted else float("inf"),
+        "class_ids": max(_largest(doubtful), _largest(rises)) if is_whole else float("inf"),
+        "class_names": 0.0 if names_fit else float("inf"),
+    }
+
+
+def _named(ids, num_classes):
+    """(B, K) bool: which classes stand in the rows of ids (B, K), where -1 is none."""
+    named = np.zeros((len(ids), num_classes + 1), bool)
+    np.put_along_axis(named, ids, True, axis=1)  # -1 is the last column
+    return named[:, :-1]
+
+
+def _score_differences(expected, served):
+    logits = expected["logits"]
+    return {
+        "logits": _largest(served["logits"] - logits) / max(_largest(logits), 1e-30),
+        "probabilities": _largest(served["probabilities"] - expected["probabilities"]),
     }
 
 
@@ -88,5 +168,17 @@ TASKS = {
         ),
         answer=classification_answer,
         differences=classification_differences,
+    ),
+    "multi_label": Task(
+        outputs=(
+            Output("logits", "float32", ("B", "K"), "log of the odds of each class"),
+            Output("probabilities", "float32", ("B", "K"), "0 to 1, each class by itself"),
+            Output("num_classes", "int32", ("B",), "how many classes have the threshold or more"),
+            Output("class_ids", "int64", ("B", "K"), "their numbers, the surest first; then -1"),
+            Output("class_names", "string", ("B", "K"), "their names; then empty"),
+        ),
+        answer=multi_label_answer,
+        differences=multi_label_differences,
+        threshold=0.5,
     ),
 }

@@ -22,7 +22,7 @@ READ = ("task", "classes", "preparation", "verification")
 GIVEN = ("recipe", "command", "config", "data", "metrics", "licence")
 
 
-def make_card(model, *, task, signatures, classes, preparation, warmup_requests, given):
+def make_card(model, *, task, signatures, classes, preparation, threshold, warmup_requests, given):
     """The card of an export.
 
     Args:
@@ -31,6 +31,7 @@ def make_card(model, *, task, signatures, classes, preparation, warmup_requests,
         signatures: Inputs and outputs of each signature.
         classes: Names of the classes.
         preparation: The `Preparation`.
+        threshold: Probability from which on a class is named, or None.
         warmup_requests: How many were written for TensorFlow Serving.
         given: Dict of values for names in `GIVEN`, or None; what it leaves out is null.
 
@@ -53,6 +54,7 @@ def make_card(model, *, task, signatures, classes, preparation, warmup_requests,
         **{name: given.get(name) for name in GIVEN},
         "classes": list(classes),
         "preparation": preparation.to_dict(),
+        "threshold": threshold,
         "signatures": signatures,
         "cost": report(model, shape).totals(),
         "warmup_requests": warmup_requests,

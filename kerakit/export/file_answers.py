@@ -47,3 +47,33 @@ def ranked(probabilities, classes, top):
     """
     order = sorted(range(len(classes)), key=lambda k: (-probabilities[k], k))[:top]
     return [(classes[k], float(probabilities[k])) for k in order]
+
+
+def answered(answer, classes, top=None):
+    """What a person and a program are told of one image.
+
+    Args:
+        answer: A dict as `Served.answer` gives it, of either task.
+        classes: K names.
+        top: How many classes to tell; None for the most probable one, or, where an image may
+            have several, all that the export names.
+
+    Returns:
+        List of (name, probability), the best first, and a dict for JSON: `class` and
+        `probability` of the best one, or `classes` for those that the export names; and `top`.
+
+    Example:
+
+    >>> answer = {"probabilities": [0.75, 0.5], "num_classes": 1}
+    >>> answered(answer, ["cat", "dog"])[0], answered(answer, ["cat", "dog"], top=2)[0]
+    ([('cat', 0.75)], [('cat', 0.75), ('dog', 0.5)])
+    """
+    several = "num_classes" in answer
+    named = int(answer["num_classes"]) if several else 1
+    best = ranked(answer["probabilities"], classes, named if top is None else top)
+    listed = [{"class": name, "probability": p} for name, p in best]
+    if not several:
+        return best, {**listed[0], "top": listed}
+    present = ranked(answer["probabilities"], classes, named)
+    present = [{"class": name, "probability": p} for name, p in present]
+    return best, {"classes": present, "top": listed}

@@ -11,6 +11,7 @@ from kerakit.errors import InputError
 from kerakit.export.answers import TASKS
 from kerakit.export.card import make_card, write_card
 from kerakit.export.folder import versions, written_whole
+from kerakit.export.folding import fold
 from kerakit.export.warmup import write_warmup
 
 ENCODED = "image_bytes"
@@ -24,24 +25,28 @@ def save(
     preparation,
     classes,
     task="classification",
+    threshold=None,
     version=None,
     card=None,
 ):
     """Writes `<directory>/<version>/`, a SavedModel that answers as the model does.
 
-    It needs nothing but TensorFlow (or TensorFlow Serving) to run. Two signatures give the
-    same named outputs: `serving_default` takes `image_bytes`, a batch of encoded images, and
+    It needs nothing but TensorFlow (or TensorFlow Serving) to run. Norms behind a convolution
+    are folded into it, see `kerakit.export.fold`: the same answers, sooner. Two signatures give
+    the same named outputs: `serving_default` takes `image_bytes`, a batch of encoded images, and
     prepares them as validation did; `tensors` takes `images`, a batch of prepared pixels.
     `assets/classes.txt` holds the classes, `card.json` all that is known of the export. The
     folder appears in one step when all is written; a failure leaves nothing.
 
     Args:
         model: Keras model on the TensorFlow backend, from pixels 0..255 (B, H, W, C) to the
-            task's raw outputs; for classification logits (B, K).
+            task's raw outputs; for either task logits (B, K).
         directory: Folder of the versions; made if need be.
         preparation: The `kerakit.data.Preparation` of the model's validation images.
         classes: K names of classes, in the order of the outputs.
-        task: "classification".
+        task: "classification", which names the most probable class, or "multi_label", which
+            names all of at least a probability.
+        threshold: That probability, in (0, 1); None takes 0.5.
         version: A whole number from 1; None takes the next.
         card: Dict for the card, any of "recipe", "command", "config", "data", "metrics" and
             "licence"; not a number and infinity become null.
@@ -62,6 +67,7 @@ def save(
         )
     if task not in TASKS:
         raise ValueError(f"`task` must be one of {', '.join(TASKS)}, got {task!r}.")
+    settings = TASKS[task].settings(threshold)
     classes = checked_classes(classes)
     _check_fit(model, preparation, classes)
     directory = Path(directory)
@@ -72,7 +78,7 @@ def save(
 
     with written_whole(directory / str(version)) as folder:
         try:
-            _write_signatures(model, folder, preparation, classes, TASKS[task])
+            _write_signatures(fold(model), folder, preparation, classes, TASKS[task], settings)
             written = write_warmup(folder, _example(preparation), model_name=model.name)
         except tf.errors.OpError as error:
             # How TensorFlow reports a full disk: "<operation> <path>; <reason> [<operation>]".
@@ -83,6 +89,7 @@ def save(
             signatures=_describe(preparation, TASKS[task], len(classes)),
             classes=classes,
             preparation=preparation,
+            threshold=settings.get("threshold"),
             warmup_requests=written,
             given=card,
         )
@@ -90,7 +97,7 @@ def save(
     return directory / str(version)
 
 
-def _write_signatures(model, folder, preparation, classes, task):
+def _write_signatures(model, folder, preparation, classes, task, settings):
     names = tf.constant(classes)
 
     def class_names(class_id):
@@ -99,7 +106,7 @@ def _write_signatures(model, folder, preparation, classes, task):
     def answer_pixels(images):
         images = _not_empty(images, PIXELS)
         outputs = model(tf.cast(images, tf.float32), training=False)
-        return task.answer(outputs, class_names)
+        return task.answer(outputs, class_names, **settings)
 
     def answer_bytes(image_bytes):
         return answer_pixels(preparation.batch(_not_empty(image_bytes, ENCODED)))
@@ -178,5 +185,5 @@ def _check_fit(model, preparation, classes):
     ):
         raise ValueError(
             f"`model` must end in logits, and its last layer {model.layers[-1].name!r} applies "
-            "an activation; the export adds the softmax."
+            "an activation; the export adds it."
         )

@@ -2,8 +2,11 @@
 
 import pathlib
 
+import numpy as np
+
 from kerakit.errors import InputError
 from kerakit.metrics import ConfusionMatrix
+from kerakit.metrics.multi_label_figures import multi_label_figures
 
 
 def score(served, data, *, batch_size=32):
@@ -13,37 +16,53 @@ def score(served, data, *, batch_size=32):
 
     Args:
         served: A `Served` classifier.
-        data: `kerakit.data.Data`; its `val_source` is read.
+        data: `kerakit.data.Data` of the export's task; its `val_source` is read.
         batch_size: Images that are computed at once.
 
     Returns:
-        A dict: `images`, how many, and `accuracy`, `precision_macro`, `recall_macro` and
-        `f1_macro`, each from 0 to 1.
+        A dict: `images`, how many, and, each from 0 to 1, `accuracy`, `precision_macro`,
+        `recall_macro` and `f1_macro`; for several labels an image, what
+        `multi_label_figures` gives, of the classes that the export names.
 
     Raises:
-        InputError: If the classes are not the export's, or an image cannot be read.
+        InputError: If the task or the classes are not the export's, or an image cannot be read.
     """
     _check_classes(served, data)
-    matrix = ConfusionMatrix(
-        len(served.classes), classes=served.classes, from_scores=False, averages=("macro",)
-    )
-    labels = []
+    needed, figures_of = _FIGURES[served.card["task"]]
+    labels, answers = [], []
 
     def encoded():
         for example in data.val_source.encoded_dataset():
-            labels.append(int(example["label"]))
+            labels.append(example["label"].numpy())
             yield example["encoded"].numpy()
 
-    predicted = []
     for number, answer in enumerate(served.answer(encoded(), batch_size=batch_size)):
         if isinstance(answer, InputError):
             raise InputError(f"{data.name}: validation image {number} {answer}.")
-        predicted.append(int(answer["class_id"]))
-    if not predicted:
+        answers.append([answer[name] for name in needed])
+    if not answers:
         raise InputError(f"{data.name} has no validation images to evaluate on.")
-    matrix.update_state(labels, predicted)
-    figures = {name: float(value) for name, value in matrix.result().items()}
-    return {"images": len(predicted), **figures}
+    columns = (np.stack(column) for column in zip(*answers, strict=True))
+    return {"images": len(answers), **figures_of(np.stack(labels), served.classes, *columns)}
+
+
+def _one_label(labels, classes, class_id):
+    matrix = ConfusionMatrix(len(classes), classes=classes, from_scores=False, averages=("macro",))
+    matrix.update_state(labels, class_id)
+    return {name: float(value) for name, value in matrix.result().items()}
+
+
+def _several_labels(labels, classes, logits, class_ids):
+    named = np.zeros((len(labels), len(classes) + 1), bool)
+    np.put_along_axis(named, class_ids, True, axis=1)  # -1, none, is the last column
+    return multi_label_figures(labels, logits, named[:, :-1])[0]
+
+
+# For each task the outputs that its figures come from.
+_FIGURES = {
+    "classification": (("class_id",), _one_label),
+    "multi_label": (("logits", "class_ids"), _several_labels),
+}
 
 
 def split_of(card, source):
@@ -69,6 +88,11 @@ def _place(source):
 
 
 def _check_classes(served, data):
+    if data.task != served.card["task"]:
+        raise InputError(
+            f"{data.name} was loaded for {data.task}, and {served.folder} is for "
+            f"{served.card['task']}: load it with task={served.card['task']!r}."
+        )
     if tuple(data.classes) == served.classes:
         return
     if set(data.classes) == set(served.classes):

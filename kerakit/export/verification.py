@@ -20,7 +20,9 @@ from kerakit.export.card import now, read_card, write_card
 from kerakit.export.folder import version_folder
 from kerakit.export.refusal import reason
 
-TOLERANCE = 1e-5
+# A norm folded into the layer before it rounds the layer's weights anew: by that, an export of
+# MobileNetV2 with its published weights differs from the model by 3e-5 of the largest logit.
+TOLERANCE = 1e-4
 BATCHES = (1, 3, 17)
 _SIGNATURES = ("serving_default", "tensors")
 _SCRIPT = Path(__file__).with_name("fresh_process.py")
@@ -75,13 +77,14 @@ def verify(directory, model, *, images=None):
         A `Verification`.
 
     Raises:
-        VerificationError: If an answer differs by more than 1e-5 (logits: relative to the
+        VerificationError: If an answer differs by more than 1e-4 (logits: relative to the
             largest), or a broken file is not refused with a clear error.
         InputError: If the directory holds no export of kerakit's.
     """
     start = time.monotonic()
     folder = version_folder(directory)
     card = read_card(folder)
+    task, settings = _task(card)
     preparation = Preparation.from_dict(card["preparation"])
     checks = _checks(list(images or ()))
     pixels = {
@@ -95,8 +98,8 @@ def verify(directory, model, *, images=None):
         worst, finding = float("inf"), f"it cannot be run by TensorFlow alone: {failure}"
     else:
         differences = {
-            f"{check} / {signature}": TASKS[card["task"]].differences(
-                expected[check], served[check][signature]
+            f"{check} / {signature}": task.differences(
+                expected[check], served[check][signature], **settings
             )
             for check in checks
             for signature in _SIGNATURES
@@ -117,6 +120,12 @@ def verify(directory, model, *, images=None):
     if not result.passed:
         raise VerificationError(f"{folder} does not answer as its model: {finding.rstrip('.')}.")
     return result
+
+
+def _task(card):
+    """The task, and what its answers depend on besides the model's outputs."""
+    task = TASKS[card["task"]]
+    return task, task.settings(card.get("threshold"))
 
 
 def _checks(given):
@@ -150,7 +159,8 @@ def _expected(model, pixels, card):
     everything = np.concatenate(list(pixels.values())).astype(np.float32)
     names = tf.constant(card["classes"])
     outputs = model.predict(everything, batch_size=len(everything), verbose=0)
-    answers = TASKS[card["task"]].answer(outputs, lambda ids: tf.gather(names, ids))
+    task, settings = _task(card)
+    answers = task.answer(outputs, lambda ids: tf.gather(names, ids), **settings)
     answers = {name: _as_text(value.numpy()) for name, value in answers.items()}
     ends = np.cumsum([len(part) for part in pixels.values()])[:-1]
     parts = {name: np.split(value, ends) for name, value in answers.items()}

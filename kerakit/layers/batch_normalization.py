@@ -60,19 +60,22 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return super().add_weight(trainable=trainable, aggregation=aggregation, **options)
 
     def call(self, inputs, training=None, mask=None):
-        if not (training and self.trainable) or mask is not None or not self._is_plain(inputs):
+        is_by_batch = training and self.trainable
+        if (is_by_batch and mask is not None) or not self._is_plain(inputs):
             return super().call(inputs, training=training, mask=mask)
         channels = inputs.shape[-1]
+        moving = (self.moving_mean, self.moving_variance)
         outputs, *of_batch = batch_normalization(
             inputs,
             gamma=ops.ones(channels) if self.gamma is None else self.gamma,
             beta=ops.zeros(channels) if self.beta is None else self.beta,
             epsilon=self.epsilon,
+            moving=None if is_by_batch else moving,
         )
-        moving = (self.moving_mean, self.moving_variance)
-        for variable, value in zip(moving, of_batch, strict=True):
-            value = ops.cast(value, variable.dtype)
-            variable.assign(variable * self.momentum + value * (1 - self.momentum))
+        if is_by_batch:
+            for variable, value in zip(moving, of_batch, strict=True):
+                value = ops.cast(value, variable.dtype)
+                variable.assign(variable * self.momentum + value * (1 - self.momentum))
         return ops.cast(outputs, self.compute_dtype)
 
     def _is_plain(self, inputs):

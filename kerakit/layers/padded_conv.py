@@ -35,7 +35,8 @@ class _PaddedConv:
         # Keras's Conv1D has a `call` that passes `convolution_op` by.
         outputs = self.convolution_op(inputs, self.kernel)
         if self.bias is not None:
-            outputs = outputs + self.bias
+            # Not `+`: on TensorFlow only this becomes a BiasAdd, which fuses with its neighbours.
+            outputs = ops.add(outputs, self.bias)
         return outputs if self.activation is None else self.activation(outputs)
 
     def convolution_op(self, inputs, kernel):

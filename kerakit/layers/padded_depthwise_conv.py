@@ -84,7 +84,8 @@ class PaddedDepthwiseConv2D(keras.layers.DepthwiseConv2D):
             groups=channels,
         )
         if self.bias is not None:
-            outputs = outputs + self.bias
+            # Not `+`: on TensorFlow only this becomes a BiasAdd, which fuses with its neighbours.
+            outputs = ops.add(outputs, self.bias)
         return outputs if self.activation is None else self.activation(outputs)
 
     def compute_output_shape(self, input_shape):

@@ -2,5 +2,6 @@
 
 from kerakit.metrics.confusion_matrix import ConfusionMatrix
 from kerakit.metrics.mean_average_precision import MeanAveragePrecision
+from kerakit.metrics.multi_label_average_precision import MultiLabelAveragePrecision
 
-__all__ = ["ConfusionMatrix", "MeanAveragePrecision"]
+__all__ = ["ConfusionMatrix", "MeanAveragePrecision", "MultiLabelAveragePrecision"]

@@ -6,7 +6,7 @@ from keras import ops
 from kerakit.ops.moments import moments
 
 
-def batch_normalization(x, *, gamma, beta, epsilon=1e-5):
+def batch_normalization(x, *, gamma, beta, epsilon=1e-5, moving=None):
     """Normalises each channel by its mean and variance over the batch and all places.
 
     `y = gamma (x - mean) / sqrt(variance + epsilon) + beta`
@@ -22,10 +22,11 @@ def batch_normalization(x, *, gamma, beta, epsilon=1e-5):
         gamma: (C,) scale.
         beta: (C,) offset.
         epsilon: Positive number added to the variance.
+        moving: (C,) mean and (C,) variance to normalise by; None: those of the batch.
 
     Returns:
         Tuple of the normalised tensor in the shape and dtype of `x`, and the (C,) mean and
-        variance (over n, not n - 1) of the batch, which carry no gradient.
+        variance (over n, not n - 1) that were used, which carry no gradient.
 
     Reference:
         Ioffe and Szegedy, Batch Normalization: Accelerating Deep Network Training by Reducing
@@ -44,11 +45,16 @@ def batch_normalization(x, *, gamma, beta, epsilon=1e-5):
         from kerakit.ops import tensorflow_kernels
 
         if not tensorflow_kernels.under_xla():
-            gamma, beta = ops.cast(gamma, "float32"), ops.cast(beta, "float32")
-            y, *found = tensorflow_kernels.fused_batch_normalization(x, gamma, beta, epsilon)
+            gamma, beta, *moving = (ops.cast(v, "float32") for v in (gamma, beta, *(moving or ())))
+            y, *found = tensorflow_kernels.fused_batch_normalization(
+                x, gamma, beta, epsilon, moving=moving
+            )
             return (y, *map(ops.stop_gradient, found))
     precise = ops.cast(x, "float64" if dtype == "float64" else "float32")
-    mean, variance = moments(precise, axes=tuple(range(len(x.shape) - 1)))
+    if moving:
+        mean, variance = (ops.cast(v, precise.dtype) for v in moving)
+    else:
+        mean, variance = moments(precise, axes=tuple(range(len(x.shape) - 1)))
     scale = ops.rsqrt(variance + epsilon) * ops.cast(gamma, precise.dtype)
     y = precise * scale + (ops.cast(beta, precise.dtype) - mean * scale)
     found = (ops.stop_gradient(ops.reshape(v, (-1,))) for v in (mean, variance))

@@ -16,28 +16,33 @@ def under_xla():
     )
 
 
-def fused_batch_normalization(x, gamma, beta, epsilon):
+def fused_batch_normalization(x, gamma, beta, epsilon, moving=()):
     """`kerakit.ops.batch_normalization` in one kernel, float16, bfloat16 or float32.
 
+    `moving`, if given, are the mean and variance to normalise by, which are also returned.
     `tf.nn.fused_batch_norm` would raise an epsilon of 1e-5 to 1.001e-5.
     """
-    channels = x.shape[-1]
     # The kernel takes (B, H, W, C): what lies between the batch and the channels is one axis.
+    # Left alone where it is so already, it fuses with a ReLU behind it.
+    channels, is_image = x.shape[-1], len(x.shape) == 4
+    images = x if is_image else tf.reshape(x, (tf.shape(x)[0], -1, 1, channels))
+    mean, variance = moving or ([], [])
     outputs = tf.raw_ops.FusedBatchNormV3(
-        x=tf.reshape(x, (tf.shape(x)[0], -1, 1, channels)),
+        x=images,
         scale=gamma,
         offset=beta,
-        mean=[],
-        variance=[],
+        mean=mean,
+        variance=variance,
         epsilon=epsilon,
-        is_training=True,
+        is_training=not moving,
     )
+    y = outputs.y if is_image else tf.reshape(outputs.y, tf.shape(x))
+    y.set_shape(x.shape)
+    if moving:
+        return y, *moving
     # It returns the variance over n - 1 instead of n.
     n = tf.cast(tf.size(x) // channels, "float32")
-    variance = outputs.batch_variance * ((n - 1) / n)
-    y = tf.reshape(outputs.y, tf.shape(x))
-    y.set_shape(x.shape)
-    return y, outputs.batch_mean, variance
+    return y, outputs.batch_mean, outputs.batch_variance * ((n - 1) / n)
 
 
 def compiled_by_xla(function):

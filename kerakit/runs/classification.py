@@ -3,14 +3,14 @@
 import shlex
 import shutil
 
-import keras
 import numpy as np
 
 from kerakit import export
 from kerakit.cost import report
 from kerakit.data import evaluation_batches
 from kerakit.data.decode import SIGNATURES
-from kerakit.metrics import ConfusionMatrix
+from kerakit.export.answers import TASKS
+from kerakit.runs.judgement import OneLabel, SeveralLabels
 from kerakit.runs.pictures import plot_answers, plot_curves
 from kerakit.runs.report import write_report
 
@@ -41,17 +41,16 @@ def finish_classifier(run, model, *, recipe, data, preparation, batch_size, keep
     batches = evaluation_batches(data.val_source, preparation, batch_size=batch_size)
     logits = model.predict(batches.map(lambda images, _: images), verbose=0)
     labels = np.concatenate([batch_labels for _, batch_labels in batches.as_numpy_iterator()])
-    matrix = ConfusionMatrix(len(data.classes), classes=data.classes, averages=("macro",))
-    matrix.update_state(labels, logits)
-    metrics = {
-        "images": len(labels),
-        "loss": float(keras.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, logits)),
-        **{name: float(value) for name, value in matrix.result().items()},
-    }
+    if data.task == "multi_label":
+        threshold = TASKS[data.task].threshold
+        judged = SeveralLabels(labels, logits, data.classes, threshold=threshold)
+    else:
+        judged = OneLabel(labels, logits, data.classes)
+    metrics = {"images": len(labels), **judged.metrics}
 
     plot_curves(run.log.rows, run.folder / "curves.png")
-    matrix.plot(run.folder / "confusion.png")
-    _draw_predictions(run.folder / "predictions.png", batches, labels, logits, data.classes)
+    judged.plot(run.folder / judged.picture)
+    _draw_predictions(run.folder / "predictions.png", batches, judged)
     samples = _write_samples(run.folder / "samples", data)
 
     # A run that was killed at this point before starts its export anew.
@@ -61,6 +60,7 @@ def finish_classifier(run, model, *, recipe, data, preparation, batch_size, keep
         run.folder / "savedmodel",
         preparation=preparation,
         classes=data.classes,
+        task=data.task,
         card={
             "recipe": recipe,
             "command": run.command,
@@ -78,38 +78,36 @@ def finish_classifier(run, model, *, recipe, data, preparation, batch_size, keep
     write_report(
         run,
         metrics=metrics,
+        by_class=judged.by_class,
         notes={
             "weights": f"of the {keep} epoch",
             "cost": report(model).line(),
             "export": f"{savedmodel}, verified: {verification.finding}",
         },
-        pictures=("curves.png", "confusion.png", "predictions.png"),
+        pictures=("curves.png", judged.picture, "predictions.png"),
     )
     run.close()
     ask = shlex.join(["kerakit", "predict", f"{run.folder}/savedmodel", f"{run.folder}/samples"])
-    print(f"accuracy {metrics['accuracy']:.4f} on {metrics['images']} images held out")
+    headline = f"{judged.headline.replace('_', ' ')} {metrics[judged.headline]:.4f}"
+    print(f"{headline} on {metrics['images']} images held out")
     print(f"report {run.folder}/report.md, model {savedmodel}; ask it:\n    {ask}")
     return {**metrics, "savedmodel": str(savedmodel)}
 
 
-def _draw_predictions(path, batches, labels, logits, classes):
-    """A grid of images with their answers; those that are wrong come first."""
-    probabilities = np.asarray(keras.ops.softmax(logits))
-    answers = probabilities.argmax(axis=-1)
-    order = np.argsort(answers == labels, kind="stable")[:SHOWN]
-    chosen = {int(position): None for position in order}
+def _draw_predictions(path, batches, judged):
+    """A grid of images with their answers: wrong ones first, then right ones from all over."""
+    wrong, right = (np.flatnonzero(judged.right == is_right) for is_right in (False, True))
+    wrong = wrong[:SHOWN]
+    spread = np.linspace(0, len(right) - 1, min(len(right), SHOWN - len(wrong))).astype(int)
+    chosen = {int(position): None for position in (*wrong, *right[spread])}
     position = 0
     for images, _ in batches.as_numpy_iterator():
         for image in images:
             if position in chosen:
                 chosen[position] = image
             position += 1
-    titles = [
-        f"{classes[answers[i]]} {probabilities[i].max():.0%}"
-        + ("" if answers[i] == labels[i] else f"\nis {classes[labels[i]]}")
-        for i in chosen
-    ]
-    plot_answers(list(chosen.values()), titles, [answers[i] == labels[i] for i in chosen], path)
+    titles = [judged.title(number) for number in chosen]
+    plot_answers(list(chosen.values()), titles, [judged.right[number] for number in chosen], path)
 
 
 def _write_samples(folder, data):
@@ -117,8 +115,10 @@ def _write_samples(folder, data):
     folder.mkdir(exist_ok=True)
     samples = {}
     for example in data.val_source.encoded_dataset().as_numpy_iterator():
-        label = int(example["label"])
-        if label < 10 and label not in samples:
+        given = example["label"]
+        labels = np.flatnonzero(given) if data.task == "multi_label" else [int(given)]
+        label = next((label for label in labels if label < 10 and label not in samples), None)
+        if label is not None:
             samples[label] = example["encoded"]
             name = "".join(c if c.isalnum() else "_" for c in data.classes[label])
             ending = next(

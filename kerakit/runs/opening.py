@@ -10,11 +10,12 @@ from kerakit.runs.settings import flag
 from kerakit.runs.sources import SOURCES
 
 
-def load_data(config):
+def load_data(config, *, task="classification"):
     """The data that a recipe's settings name, or where to get them.
 
     Args:
         config: Settings with `data`, `val_fraction`, `group_by` and `skip_bad`.
+        task: What `kerakit.data.load` takes.
 
     Returns:
         `kerakit.data.Data`.
@@ -26,6 +27,7 @@ def load_data(config):
     try:
         return kerakit.data.load(
             config.data,
+            task=task,
             val_fraction=config.val_fraction,
             group_by=config.group_by or None,
             skip_bad=config.skip_bad,
@@ -71,6 +73,12 @@ def build_classifier(name, *, optional=None, **options):
     for option in options:
         if option not in inspect.signature(builder).parameters:
             raise InputError(f"{flag(option)} is nothing that {name} has.")
+    channels = options["input_shape"][-1]
+    if options.get("normalization") == "imagenet" and channels != 3:
+        raise InputError(
+            f"--normalization imagenet needs --channels 3, got {channels}; "
+            "give --normalization image_max."
+        )
     try:
         model = builder(**options)
     except InputError:

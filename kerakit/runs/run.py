@@ -139,7 +139,7 @@ class Run:
 
 def place(source):
     """The last name in a source of data, for the name of a run: `folder:a/photos` -> `photos`."""
-    return source.rpartition(":")[2].strip("/").rpartition("/")[2]
+    return source.rpartition(":")[2].strip("/").rpartition("/")[2].removesuffix(".csv")
 
 
 def _command():

@@ -11,6 +11,7 @@ from kerakit.training.features import (
 )
 from kerakit.training.fine_tuning import freeze_batch_normalization, layer_depths
 from kerakit.training.fit import fit
+from kerakit.training.objective import Objective, objective
 from kerakit.training.precision import precision
 from kerakit.training.pretrained import load_body
 from kerakit.training.rate import falling_rate
@@ -22,6 +23,7 @@ __all__ = [
     "EpochLog",
     "EvaluateAverages",
     "FeatureBatches",
+    "Objective",
     "Progress",
     "averages_in",
     "cached_features",
@@ -31,6 +33,7 @@ __all__ = [
     "freeze_batch_normalization",
     "layer_depths",
     "load_body",
+    "objective",
     "precision",
     "restore_state",
     "save_state",

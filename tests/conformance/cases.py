@@ -243,6 +243,11 @@ CASES = [
         inputs=DETECTIONS[:2],
     ),
     Case(
+        metrics.MultiLabelAveragePrecision,
+        {"num_classes": 5, "bins": 32, "limit": 4.0},
+        inputs=(np.maximum(ONE_HOT, ONE_HOT[::-1]), SCORES),
+    ),
+    Case(
         ops.convolution,
         {"kernel": KERNEL, "method": "fft", "padding": 1, "strides": 2},
         inputs=(MAPS,),
@@ -444,6 +449,11 @@ CASES = [
     Case(
         classification.vit_ti_16,
         {"input_shape": (32, 48, 3), "num_classes": 5, "depth": 2, "width": 0.34},
+        inputs=(PICTURES[:, :32, :48],),
+    ),
+    Case(
+        classification.vit_moe,
+        {"input_shape": (32, 48, 3), "num_classes": 5, "depth": 2, "width": 0.17},
         inputs=(PICTURES[:, :32, :48],),
     ),
     Case(

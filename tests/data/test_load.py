@@ -7,11 +7,11 @@ from kerakit.data.split import held_out
 from kerakit.errors import InputError
 
 
-@pytest.mark.parametrize("source", ["mnist", "coco:/x", "folder:", "tfds:", "digits:", ""])
+@pytest.mark.parametrize("source", ["mnist", "coco:/x", "folder:", "csv:", "tfds:", "digits:", ""])
 def test_an_unknown_source_lists_what_there_is(source):
     with pytest.raises(InputError, match=f"{source!r} is no source of data; there are") as error:
         load(source)
-    for known in ("digits", "folder:DIR", "tfds:NAME"):
+    for known in ("digits", "folder:DIR", "csv:FILE", "tfds:NAME"):
         assert known in str(error.value)
 
 
@@ -23,9 +23,10 @@ def test_a_bare_folder_gets_a_hint(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"task": "detection"}, "`task` must be classification, got 'detection'."),
+        ({"task": "detection"}, "`task` must be classification, multi_label, got 'detection'."),
         ({"val_fraction": 0}, "`val_fraction` must be between 0 and 1, got 0."),
-        ({"group_by": "x"}, "`group_by` works on folder:DIR alone, got it with digits."),
+        ({"group_by": "x"}, "`group_by` works on folder:DIR and csv:FILE alone, got it with"),
+        ({"task": "multi_label"}, "digits has one label an image; for several, as --multi-label"),
     ],
 )
 def test_options_out_of_place_are_refused(options, message):

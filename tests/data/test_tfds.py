@@ -139,3 +139,35 @@ def test_boxes_become_xyxy_pixels():
     boxes = tf.constant([[0.1, 0.2, 0.5, 1.0]])  # y0, x0, y1, x1
     assert key == "boxes"
     np.testing.assert_allclose(convert(boxes, (100, 300)), [[60, 10, 300, 50]], rtol=1e-6)
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("name", ["label", "labels"])
+def test_several_labels_an_image(name, images, tmp_path):
+    given = [[0, 2], [], [1], [2, 1, 0]]
+    features = {
+        "image": tfds.features.Image(shape=(None, None, 3)),
+        name: tfds.features.Sequence(tfds.features.ClassLabel(names=CLASSES)),
+    }
+
+    def rows():
+        for image, labels in zip(images, given, strict=False):
+            yield {"image": image, name: np.array(labels, np.int64)}
+
+    spec = {"image": tf.TensorSpec((6, 5, 3), tf.uint8), name: tf.TensorSpec((None,), tf.int64)}
+    split = tf.data.Dataset.from_generator(rows, output_signature=spec)
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name="meadow",
+        version="1.0.0",
+        features=tfds.features.FeaturesDict(features),
+        split_datasets={"train": split, "test": split},
+        data_dir=tmp_path,
+        disable_shuffling=True,
+    )
+    data = load(f"tfds:{tmp_path}/meadow/1.0.0", task="multi_label")
+    found = [example["label"].numpy().tolist() for example in data.train]
+    assert found == [[1, 0, 1], [0, 0, 0], [0, 1, 0], [1, 1, 1]]
+    assert data.train.element_spec["label"] == tf.TensorSpec((3,), tf.float32)
+    if name == "label":
+        with pytest.raises(InputError, match="has several labels an image: give --multi-label"):
+            load(f"tfds:{tmp_path}/meadow/1.0.0")

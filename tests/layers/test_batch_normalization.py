@@ -149,3 +149,33 @@ def test_frozen_it_uses_and_keeps_its_statistics(x):
     layer.trainable = False
     assert_close(layer(x, training=True), x / np.sqrt(1 + 1e-5), rtol=1e-5)
     np.testing.assert_array_equal(layer.moving_mean, np.zeros(6))
+
+
+@pytest.mark.parametrize("shape", [(6, 3), (4, 7, 3), (2, 4, 5, 3), (3, 2, 4, 5, 3)])
+@pytest.mark.parametrize("options", [{}, {"scale": False}, {"center": False}])
+def test_at_inference_and_frozen_it_is_keras_own(shape, options, rng):
+    """Outputs and gradients, also that of the input, which saliency and frozen norms need."""
+    x = (rng.normal(size=shape) * 2 + 7).astype("float32")
+    ours = BatchNormalization(**options)
+    theirs = keras.layers.BatchNormalization(epsilon=1e-5, **options)
+    for layer in (ours, theirs):
+        layer.build(shape)
+    weights = [rng.uniform(0.5, 1.5, 3) for _ in ours.weights]
+    for layer in (ours, theirs):
+        layer.set_weights(weights)
+    found, expected = (
+        gradients.gradient(
+            lambda x, layer=layer: keras.ops.sum(keras.ops.sin(layer(x, training=False)) * x),
+            x,
+            variables=layer.trainable_variables,
+        )
+        for layer in (ours, theirs)
+    )
+    for one, other in zip(found, expected, strict=True):
+        scale = np.abs(keras.ops.convert_to_numpy(other)).max()
+        assert_close(one, other, atol=2e-5 * scale)
+    assert_close(ours(x, training=False), theirs(x, training=False), rtol=1e-5, atol=1e-5)
+    ours.trainable = False
+    assert_close(ours(x, training=True), theirs(x, training=False), rtol=1e-5, atol=1e-5)
+    for found, expected in zip(ours.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(found, expected.astype("float32"))

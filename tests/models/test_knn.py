@@ -80,17 +80,14 @@ def test_saved_and_exported(tmp_path):
         classes=[str(i) for i in range(10)],
     )
     served = tf.saved_model.load(folder).signatures["tensors"]
+    expected = model.predict(images[100:150], verbose=0)
     for count in (1, 3, 17):
-        some = images[100 : 100 + count]
-        answers = served(images=tf.constant(some, tf.uint8))
-        expected = model.predict(some, verbose=0)
-        np.testing.assert_allclose(answers["logits"], expected, atol=1e-6)
-        np.testing.assert_allclose(answers["probabilities"], np.exp(expected), atol=2e-6)
+        answers = served(images=tf.constant(images[100 : 100 + count], tf.uint8))
+        np.testing.assert_allclose(answers["logits"], expected[:count], atol=1e-6)
+        np.testing.assert_allclose(answers["probabilities"], np.exp(expected[:count]), atol=2e-6)
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(
-        again.predict(images[:50], verbose=0), model.predict(images[:50], verbose=0)
-    )
+    np.testing.assert_array_equal(again.predict(images[100:150], verbose=0), expected)
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,8 @@ PUBLISHED = {
     "vit_b_32": (88_224_232, 4.409),
     "vit_l_16": (304_326_632, 61.555),
 }
-# One of each family in every run; the others in `make test-all`.
-QUICK = {"alexnet", "vgg11_bn", "googlenet", "resnet18", "resnet50", "densenet121"}
+# One of each family but the heavy VGG in every run; the others in `make test-all`.
+QUICK = {"alexnet", "googlenet", "resnet18", "resnet50", "densenet121"}
 QUICK |= {"mobilenet_v2", "vit_b_32"}
 
 
@@ -63,8 +63,8 @@ def test_logits_are_torchvisions(name):
 
 @pytest.mark.parametrize("name", each(PUBLISHED))
 def test_parameters_and_macs_are_the_published_ones(name):
-    model = getattr(classification, name)()
-    report = cost.report(model)
+    with keras.StatelessScope(initialize_variables=False):  # without values
+        report = cost.report(getattr(classification, name)())
     parameters, gmacs = PUBLISHED[name]
     assert report.trainable_parameters == parameters
     assert report.macs / 1e9 == pytest.approx(gmacs, abs=5.1e-4)

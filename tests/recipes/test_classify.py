@@ -18,29 +18,13 @@ from kerakit import export
 from kerakit.data import Preparation, load
 from recipes import classify
 
+RECIPE = classify
 ROOT = pathlib.Path(__file__).parents[2]
 SMALL = ["--epochs", "2", "--width", "0.0625", "--batch-size", "64"]
 
 
 def command(*arguments):
     return [sys.executable, "-m", "recipes.classify", *map(str, arguments)]
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs the recipe's command line in this process: (exit code, standard output, error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", [str(ROOT / "recipes/classify.py"), *map(str, arguments)])
-        code = 0
-        try:
-            classify.main()
-        except SystemExit as end:
-            code = end.code
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 def figures(folder):
@@ -134,7 +118,10 @@ def test_the_other_settings_work_together(tmp_path, run):
     assert exported.layers[-1].compute_dtype == "float32"
 
 
-@pytest.mark.parametrize("model", ["linear_classifier", "recurrent_classifier"])
+@pytest.mark.parametrize(
+    "model",
+    ["recurrent_classifier", pytest.param("linear_classifier", marks=pytest.mark.slow)],
+)
 def test_small_models_train_too(model, tmp_path, run):
     code, _, error = run(
         "digits", "--epochs", "2", "--model", model, "--width", "None", "--stem", "None",

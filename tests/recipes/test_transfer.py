@@ -14,28 +14,12 @@ from kerakit.models.classification import resnet18
 from kerakit.training import split_head
 from recipes import transfer
 
+RECIPE = transfer
 ROOT = pathlib.Path(__file__).parents[2]
 SIZE = (40, 48)
 PREPARATION = Preparation(height=SIZE[0], width=SIZE[1])
 SMALL = ["--model", "resnet18", "--width", "0.0625", "--size", *map(str, SIZE)]
 SMALL += ["--batch-size", "8", "--epochs", "1", "--head-epochs", "40"]
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs the recipe's command line in this process: (exit code, standard output, error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", [str(ROOT / "recipes/transfer.py"), *map(str, arguments)])
-        code = 0
-        try:
-            transfer.main()
-        except SystemExit as end:
-            code = end.code
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -196,14 +180,40 @@ def test_bad_settings_end_in_one_sentence(arguments, message, photos, weights, t
     assert not list(tmp_path.iterdir())  # no run was begun
 
 
+PRETRAINED = "pretrained/mobilenet_v2_torchvision_b0353104.npz"  # beside the packs
+
+
 @pytest.mark.slow
 def test_real_weights_tell_real_hands_apart(packs, run, tmp_path):
-    """The published weights beside the packs; frozen features of 128 pixels reach 0.90."""
     code, _, error = run(
-        "sign-digits", "--mode", "frozen", "--size", "128", "128", "--workdir", tmp_path,
+        "sign-digits", "--mode", "frozen", "--workdir", tmp_path,
         "--data", f"folder:{packs}/classification-sign-digits",
-        "--weights", packs.parent / "pretrained/mobilenet_v2_torchvision_b0353104.npz",
+        "--weights", packs.parent / PRETRAINED,
     )  # fmt: skip
     assert code == 0, error
     (report,) = tmp_path.glob("*/report.json")
     assert json.loads(report.read_text())["metrics"]["accuracy"] >= 0.9
+
+
+@pytest.mark.slow
+def test_real_weights_help_where_images_are_few(packs, run, tmp_path):
+    """Ten images of each of ten signs to learn from; the people held out are all there."""
+    few = tmp_path / "few"
+    for image in sorted((packs / "classification-sign-digits").glob("*/*/*.jpg")):
+        part, sign = image.parts[-3:-1]
+        folder = few / part / sign
+        folder.mkdir(parents=True, exist_ok=True)
+        if part == "val" or len(list(folder.iterdir())) < 10:
+            (folder / image.name).symlink_to(image)
+    accuracy = {}
+    for mode in ("frozen", "scratch"):
+        code, _, error = run(
+            "sign-digits", "--mode", mode, "--size", "96", "96", "--batch-size", "20",
+            "--workdir", tmp_path, "--name", mode, "--data", f"folder:{few}",
+            "--weights", packs.parent / PRETRAINED,
+        )  # fmt: skip
+        assert code == 0, error
+        report = json.loads((tmp_path / mode / "report.json").read_text())
+        accuracy[mode] = report["metrics"]["accuracy"]
+    print(accuracy)
+    assert accuracy["frozen"] > accuracy["scratch"] + 0.2

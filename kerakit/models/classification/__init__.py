@@ -8,6 +8,7 @@ from kerakit.models.classification.linear import linear_classifier
 from kerakit.models.classification.mobilenet_v2 import mobilenet_v2
 from kerakit.models.classification.recurrent import recurrent_classifier
 from kerakit.models.classification.resnet import resnet18, resnet34, resnet50, resnet101, resnet152
+from kerakit.models.classification.sparse_vision_transformer import vit_moe
 from kerakit.models.classification.vgg import (
     vgg11,
     vgg11_bn,
@@ -52,6 +53,7 @@ __all__ = [
     "vit_b_16",
     "vit_b_32",
     "vit_l_16",
+    "vit_moe",
     "vit_s_16",
     "vit_ti_16",
 ]

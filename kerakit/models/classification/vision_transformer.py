@@ -21,6 +21,7 @@ def _builder(size, patch, parameters):
         num_classes=1000,
         normalization="imagenet",
         patch_size=patch,
+        pooling="token",
         depth=None,
         width=1.0,
         drop_rate=0.0,
@@ -35,6 +36,8 @@ def _builder(size, patch, parameters):
             num_classes: K, size of the output.
             normalization: First layer, see `kerakit.models.normalization.normalize`.
             patch_size: Side of a patch in pixels, or (height, width).
+            pooling: What the head reads: "token" for a class token, which goes through the
+                blocks with the patches, or "mean" for the patches' mean, without such a token.
             depth: Number of blocks; None for the size's own.
             width: Factor on the number of heads, which have 64 features each.
             drop_rate: Share of features dropped in training, [0, 1).
@@ -54,8 +57,8 @@ def _builder(size, patch, parameters):
             Recognition at Scale, 2021, Eq. 1 to 4. Deviations: as in torchvision, the head is
             one linear layer.
         """
-        return _vit(
-            size, input_shape, num_classes, normalization, patch_size, depth, width,
+        return encoder_classifier(
+            size, input_shape, num_classes, normalization, patch_size, pooling, depth, width,
             drop_rate, attention_drop_rate, drop_path_rate, name,
         )  # fmt: skip
 
@@ -75,11 +78,19 @@ vit_b_32 = _builder("b", 32, 88_224_232)
 vit_l_16 = _builder("l", 16, 304_326_632)
 
 
-def _vit(
-    size, input_shape, num_classes, normalization, patch_size, depth, width,
-    drop_rate, attention_drop_rate, drop_path_rate, name,
+def encoder_classifier(
+    size, input_shape, num_classes, normalization, patch_size, pooling, depth, width,
+    drop_rate, attention_drop_rate, drop_path_rate, name, feedforward=None,
 ):  # fmt: skip
+    """A vision transformer of a size in `SIZES`; arguments as its builders'.
+
+    Args:
+        feedforward: Function of the block's number, the number of blocks and the width of the
+            tokens that returns the layer in place of the block's feed-forward, or None.
+    """
     check_classifier(num_classes, width=width, drop_rate=drop_rate)
+    if pooling not in ("token", "mean"):
+        raise ValueError(f'`pooling` must be "token" or "mean", got {pooling!r}.')
     blocks, features, heads = SIZES[size]
     blocks = blocks if depth is None else depth
     features, heads = 64 * max(1, round(heads * width)), max(1, round(heads * width))
@@ -87,7 +98,8 @@ def _vit(
     images = keras.Input(input_shape, name="images")
     x = normalize(images, normalization)
     x = PatchEmbedding(patch_size, features, name="conv_proj")(x)
-    x = ClassToken(name="class_token")(x)
+    if pooling == "token":
+        x = ClassToken(name="class_token")(x)
     x = PositionEmbedding(name="encoder_pos_embedding")(x)
     x = layers.Dropout(drop_rate, name="encoder_dropout")(x)
     for block in range(blocks):
@@ -99,8 +111,10 @@ def _vit(
             attention_drop_rate=attention_drop_rate,
             drop_path_rate=drop_path_rate * block / max(1, blocks - 1),
             epsilon=EPSILON,
+            feedforward=feedforward and feedforward(block, blocks, features),
             name=f"encoder_layers_encoder_layer_{block}",
         )(x)
     x = layers.LayerNormalization(epsilon=EPSILON, name="encoder_ln")(x)
-    logits = layers.Dense(num_classes, dtype="float32", name="heads_head")(x[:, 0])
+    x = x[:, 0] if pooling == "token" else layers.GlobalAveragePooling1D(name="pool")(x)
+    logits = layers.Dense(num_classes, dtype="float32", name="heads_head")(x)
     return keras.Model(images, logits, name=name)
