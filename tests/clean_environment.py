@@ -16,6 +16,7 @@ PYPROJECT = pathlib.Path(__file__).parents[1] / "pyproject.toml"
 LIMIT = 0.5  # seconds that `import kerakit` may add to `import keras`
 # An entry into each extra from the package itself.
 USES = {
+    "coco": "from kerakit.metrics import MeanAveragePrecision; MeanAveragePrecision(1, 1).result()",
     "plot": "from kerakit.metrics import ConfusionMatrix; ConfusionMatrix(2).plot()",
     "tfds": "import kerakit; kerakit.data.load('tfds:mnist')",
     "recipes": "from kerakit.runs import Run; Run(None, name='', data=None, monitor='')",

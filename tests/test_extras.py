@@ -12,6 +12,7 @@ from tests.clean_environment import TOOLS, USES, extras
 ROOT = pathlib.Path(__file__).parents[1]
 # Modules that each extra brings, made impossible to import.
 BROUGHT = {
+    "coco": ("hotcoco",),
     "plot": ("matplotlib", "PIL"),
     "tfds": ("tensorflow_datasets",),
     "recipes": ("tyro", "tensorboard"),
