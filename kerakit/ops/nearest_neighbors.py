@@ -20,7 +20,7 @@ def nearest_neighbors(
     num_neighbors,
     metric="l2",
     squared_norms=None,
-    query_chunk=256,
+    query_chunk=512,
     store_chunk=32768,
 ):
     """Indices and distances of the stored rows nearest to each query, nearest first.
