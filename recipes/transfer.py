@@ -1,5 +1,8 @@
 """Transfer learning: a network that was trained on other images, made to tell yours apart.
 
+Expect, for photos of people held out, on two CPU cores, 2026-11-24: 0.91 frozen (20 s), 0.99
+finetune, 0.97 scratch (5 minutes each): python -m recipes.transfer sign-digits --mode all ...
+
 Your own images, in DIR/CLASS/*.jpg (or DIR/train/CLASS and DIR/val/CLASS):
     python -m recipes.transfer folder --data folder:DIR --weights mobilenet_v2-b0353104.pth
 
@@ -17,7 +20,6 @@ nothing. Each run goes on when it was stopped and the same command is given agai
 """
 
 import dataclasses
-from dataclasses import dataclass
 from typing import Literal
 
 import keras
@@ -29,7 +31,7 @@ from kerakit.extras import need
 from kerakit.models.classification.keras_application import keras_application
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
     mode: Literal["frozen", "finetune", "scratch", "all"] = "finetune"
     """What learns: see above."""
@@ -110,9 +112,8 @@ def train(config):
     name = config.name or f"transfer-{kerakit.runs.place(config.data)}-{config.mode}"
     if config.mode == "all":
         return train_all(config, data, name)
-    preparation = kerakit.data.Preparation(
-        height=config.size[0], width=config.size[1], fit=config.fit
-    )
+    height, width = config.size
+    preparation = kerakit.data.Preparation(height=height, width=width, fit=config.fit)
     batches = training_batches(config, data, preparation)
     model = build(config, len(data.classes))
 

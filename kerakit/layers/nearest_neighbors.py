@@ -67,7 +67,7 @@ class NearestNeighbors(keras.layers.Layer):
         metric="l2",
         projections=None,
         shortlist=64,
-        query_chunk=256,
+        query_chunk=512,
         store_chunk=32768,
         store_size=None,
         **options,

@@ -19,7 +19,7 @@ def approximate_neighbors(
     num_neighbors,
     shortlist=64,
     metric="l2",
-    query_chunk=256,
+    query_chunk=512,
     store_chunk=32768,
 ):
     """Indices and distances of stored rows near to each query, most of them the nearest.

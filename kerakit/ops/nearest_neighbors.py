@@ -20,7 +20,7 @@ def nearest_neighbors(
     num_neighbors,
     metric="l2",
     squared_norms=None,
-    query_chunk=256,
+    query_chunk=512,
     store_chunk=32768,
 ):
     """Indices and distances of the stored rows nearest to each query, nearest first.
@@ -169,8 +169,9 @@ def smallest_scores(queries, stored, squared_norms, count, metric, store_chunk):
         if metric == "l1":
             return l1_distances(queries, rows)
         norms = ops.slice(squared_norms, (start,), (length,))
-        return norms - 2.0 * ops.matmul(queries, ops.transpose(rows))
+        return norms + ops.matmul(doubled, ops.transpose(rows))
 
+    doubled = -2.0 * queries  # exact, and a pass over the products less
     size = stored.shape[0]
     chunks = -(-size // store_chunk)
     length = max(-(-size // chunks), count)

@@ -62,7 +62,7 @@ def knn_classifier(
     metric="l2",
     projections=None,
     shortlist=64,
-    query_chunk=256,
+    query_chunk=512,
     store_chunk=32768,
     name="knn_classifier",
 ):
