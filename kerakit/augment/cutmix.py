@@ -2,10 +2,9 @@
 
 import tensorflow as tf
 
-from kerakit.augment.arguments import check_share
 from kerakit.augment.draws import draw_beta, draw_events, draw_seeds, draw_uniform
 from kerakit.augment.frames import picture_key, picture_size
-from kerakit.augment.mixing import check_mixable, mixed_labels, partners
+from kerakit.augment.mixing import check_mixable, check_mixing, mixed_labels, partners
 from kerakit.augment.rectangles import paste
 
 
@@ -39,11 +38,7 @@ class CutMix:
     """
 
     def __init__(self, num_classes, *, alpha=1.0, probability=1.0):
-        if num_classes < 2:
-            raise ValueError(f"`num_classes` must be at least 2, got {num_classes}.")
-        if alpha <= 0:
-            raise ValueError(f"`alpha` must be above 0, got {alpha}.")
-        check_share("probability", probability)
+        check_mixing(num_classes, alpha=alpha, probability=probability)
         self.num_classes = num_classes
         self.alpha = alpha
         self.probability = probability

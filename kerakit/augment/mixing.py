@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from kerakit.augment.arguments import check_share
 from kerakit.augment.frames import picture_key
 
 
@@ -46,6 +47,30 @@ def mixed_labels(labels, share, *, num_classes):
         labels = tf.one_hot(labels, num_classes)
     share = share[:, None]
     return share * labels + (1.0 - share) * partners(labels)
+
+
+def check_mixing(num_classes, *, alpha, probability):
+    """Raises a ValueError unless these can be the settings of a transform that mixes.
+
+    Args:
+        num_classes: K, at least 2.
+        alpha: Of the Beta distribution, above 0.
+        probability: Of mixing an example, in [0, 1].
+
+    Raises:
+        ValueError: If one of them is out of its range.
+
+    Example:
+
+    >>> check_mixing(10, alpha=0.0, probability=1.0)
+    Traceback (most recent call last):
+    ValueError: `alpha` must be above 0, got 0.0.
+    """
+    if num_classes < 2:
+        raise ValueError(f"`num_classes` must be at least 2, got {num_classes}.")
+    if alpha <= 0:
+        raise ValueError(f"`alpha` must be above 0, got {alpha}.")
+    check_share("probability", probability)
 
 
 def check_mixable(batch, transform):

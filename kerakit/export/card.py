@@ -22,7 +22,9 @@ READ = ("task", "classes", "preparation", "verification")
 GIVEN = ("recipe", "command", "config", "data", "metrics", "licence")
 
 
-def make_card(model, *, task, signatures, classes, preparation, threshold, warmup_requests, given):
+def make_card(
+    model, *, task, signatures, classes, preparation, threshold, folded, warmup_requests, given
+):
     """The card of an export.
 
     Args:
@@ -32,6 +34,7 @@ def make_card(model, *, task, signatures, classes, preparation, threshold, warmu
         classes: Names of the classes.
         preparation: The `Preparation`.
         threshold: Probability from which on a class is named, or None.
+        folded: Whether norms were folded into the layers before them.
         warmup_requests: How many were written for TensorFlow Serving.
         given: Dict of values for names in `GIVEN`, or None; what it leaves out is null.
 
@@ -55,6 +58,7 @@ def make_card(model, *, task, signatures, classes, preparation, threshold, warmu
         "classes": list(classes),
         "preparation": preparation.to_dict(),
         "threshold": threshold,
+        "folded": folded,
         "signatures": signatures,
         "cost": report(model, shape).totals(),
         "warmup_requests": warmup_requests,

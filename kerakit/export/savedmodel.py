@@ -76,9 +76,10 @@ def save(
     if not isinstance(version, int) or version < 1:
         raise ValueError(f"`version` must be a whole number from 1, got {version!r}.")
 
+    served = fold(model)
     with written_whole(directory / str(version)) as folder:
         try:
-            _write_signatures(fold(model), folder, preparation, classes, TASKS[task], settings)
+            _write_signatures(served, folder, preparation, classes, TASKS[task], settings)
             written = write_warmup(folder, _example(preparation), model_name=model.name)
         except tf.errors.OpError as error:
             # How TensorFlow reports a full disk: "<operation> <path>; <reason> [<operation>]".
@@ -90,6 +91,7 @@ def save(
             classes=classes,
             preparation=preparation,
             threshold=settings.get("threshold"),
+            folded=served is not model,
             warmup_requests=written,
             given=card,
         )
