@@ -1,5 +1,5 @@
 """Model builders, a folder a task."""
 
-from kerakit.models import classification
+from kerakit.models import classification, detection
 
-__all__ = ["classification"]
+__all__ = ["classification", "detection"]

@@ -101,8 +101,9 @@ def _bins(ends, length, scale, bins):
     start, end = (ops.cast(ends[..., i], "int32")[..., None] for i in (0, 1))
     cells = ops.maximum(end - start + 1, 1)
     number = ops.arange(bins, dtype="int32")
-    first = start + ops.floor_divide(number * cells, bins)
-    last = start + ops.floor_divide((number + 1) * cells + bins - 1, bins)
+    # `cells` first: a JAX array on the left refuses the symbolic tensors of a cost report.
+    first = start + ops.floor_divide(cells * number, bins)
+    last = start + ops.floor_divide(cells * (number + 1) + bins - 1, bins)
     is_empty = first >= length
     first, last = ops.minimum(first, length - 1), ops.minimum(last, length)
     largest = -(-(length + 1) // bins) + 1

@@ -24,7 +24,9 @@ def _no_values():
 @pytest.mark.parametrize("case", LAYERS, ids=str)
 def test_every_layer_is_counted(case):
     layer = case.make()
-    inputs = [keras.Input(x.shape[1:], dtype=str(x.dtype)) for x in case.inputs]
+    inputs = keras.tree.map_structure(
+        lambda x: keras.Input(x.shape[1:], dtype=str(x.dtype)), list(case.inputs)
+    )
     cost = report(keras.Model(inputs, layer(*inputs)))
     assert cost.uncounted == {}
     assert cost.parameters == layer.count_params()

@@ -3,8 +3,10 @@
 import types
 
 import keras
+from keras import ops
 
-DETECTIONS = frozenset({"boxes", "scores", "classes"})
+# What a detector gives to its users; its other outputs are for the loss.
+DETECTIONS = ("boxes", "scores", "classes", "num_detections", "masks")
 
 
 class Detector(keras.Model):
@@ -18,13 +20,19 @@ class Detector(keras.Model):
     end: in the logs stand `val_mAP` and so on, before any callback reads them, and none of
     them among the figures of training. `train_step` and `test_step` are Keras's own.
 
-    A subclass defines `call(images, training=None)`, which adds `boxes`, `scores` and
-    `classes` to its outputs only where `training` is false, and `compute_loss`. It overrides
-    `scored` where the metric needs other boxes than the loss, as those in original pixels.
+    A subclass defines `call(images, training=None)`, which gives a dict of what the loss needs
+    and, where `training` is false, adds `boxes`, `scores`, `classes`, `num_detections` and
+    perhaps `masks`, which alone leave by `predict`; and `compute_loss`, which ends with
+    `return self.total_loss({name: value})`.
 
     Args:
+        loss_parts: Names of the loss's parts, each of which stands in the logs with its mean.
         **kwargs: As in `keras.Model`.
     """
+
+    def __init__(self, *args, loss_parts=(), **kwargs):
+        super().__init__(*args, **kwargs)
+        self._loss_parts = {name: keras.metrics.Mean(name=name) for name in loss_parts}
 
     def compile(self, optimizer="rmsprop", *, metrics=(), **kwargs):
         """Configures training, as `keras.Model.compile`.
@@ -54,8 +62,31 @@ class Detector(keras.Model):
     def _detection_metrics(self):
         return self._of_detections.metrics if self.compiled else []
 
+    def total_loss(self, parts):
+        """The sum of a loss's parts, each of which is noted for the logs.
+
+        Args:
+            parts: Dict from each name of `loss_parts` to a scalar tensor.
+
+        Returns:
+            A scalar tensor.
+        """
+        for name, tracker in self._loss_parts.items():
+            tracker.update_state(ops.stop_gradient(parts[name]))
+        return sum(parts.values())
+
+    def predict_step(self, *args):
+        outputs = super().predict_step(*args)
+        if isinstance(outputs, tuple):  # JAX's state follows them
+            return _detections(outputs[0]), *outputs[1:]
+        return _detections(outputs)
+
     def scored(self, x, y, y_pred):
         """What the metrics are updated with.
+
+        Boxes in the pixels of the network's input go back to those of the original image, where
+        `y` says how they came from there: `geometry` (B, 4), scale and shift of `x = X * scale +
+        shift`, each (vertical, horizontal), as of `kerakit.data.Preparation.geometry`.
 
         Args:
             x: Inputs of a batch.
@@ -67,7 +98,11 @@ class Detector(keras.Model):
             if the outputs hold no detections.
         """
         del x
-        return (y, y_pred) if set(y_pred) >= DETECTIONS else None
+        if "boxes" not in y_pred:
+            return None
+        if "geometry" not in y:
+            return y, y_pred
+        return _in_original_pixels(y, y["geometry"]), _in_original_pixels(y_pred, y["geometry"])
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         figures = {}
@@ -94,6 +129,17 @@ class Detector(keras.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.optimizer is not None and self.built:
             self.optimizer.build(self.trainable_variables)
+
+
+def _detections(outputs):
+    return {name: outputs[name] for name in DETECTIONS if name in outputs}
+
+
+def _in_original_pixels(values, geometry):
+    geometry = ops.cast(geometry, "float32")[:, None, :]
+    scale, shift = geometry[..., 1::-1], geometry[..., :1:-1]
+    boxes = ops.cast(values["boxes"], "float32") - ops.concatenate([shift, shift], axis=-1)
+    return {**values, "boxes": boxes / ops.concatenate([scale, scale], axis=-1)}
 
 
 def _as_figures(name, result):
