@@ -5,8 +5,8 @@ import contextlib
 import json
 import os
 import sys
-from pathlib import Path
 
+from kerakit import argument_types
 from kerakit.atomic import replaced
 from kerakit.errors import InputError, one_sentence
 from kerakit.image_files import image_files, spare_inputs
@@ -54,14 +54,18 @@ def _parser():
     )
     cost.add_argument(
         "--input",
-        type=_shape,
+        type=argument_types.shape,
         action="append",
         default=[],
         metavar="H,W,C",
         help="size of one example (default: the model's own), T,H,W,C for a clip; once an input",
     )
-    cost.add_argument("--csv", type=_path, metavar="FILE", help="write the rows there too")
-    cost.add_argument("--json", type=_path, metavar="FILE", help="write all of it there too")
+    cost.add_argument(
+        "--csv", type=argument_types.path, metavar="FILE", help="write the rows there too"
+    )
+    cost.add_argument(
+        "--json", type=argument_types.path, metavar="FILE", help="write all of it there too"
+    )
 
     predict = _command(
         commands,
@@ -74,20 +78,32 @@ def _parser():
     predict.add_argument(
         "images",
         nargs="+",
-        type=_path,
+        type=argument_types.path,
         metavar="IMAGE|FOLDER",
         help="images, or folders in which all images are taken, those of their subfolders too",
     )
     predict.add_argument(
         "--top",
-        type=_positive,
+        type=argument_types.positive,
         metavar="N",
         help="the N most probable classes of each image (default: 1; of a model for several "
-        "labels an image, those that it names)",
+        "labels an image, those that it names); of a detector, the N surest objects, each told",
     )
-    predict.add_argument("--json", type=_path, metavar="FILE", help="write the answers there too")
     predict.add_argument(
-        "--pictures", type=_path, metavar="DIR", help="draw each image with its answer below"
+        "--threshold",
+        type=argument_types.share,
+        default=0.5,
+        metavar="P",
+        help="of a detector: least score of an object (default: 0.5)",
+    )
+    predict.add_argument(
+        "--json", type=argument_types.path, metavar="FILE", help="write the answers there too"
+    )
+    predict.add_argument(
+        "--pictures",
+        type=argument_types.path,
+        metavar="DIR",
+        help="draw each image with its answer below, or the objects found in it",
     )
     _add_batch_size(predict)
 
@@ -103,9 +119,12 @@ def _parser():
         "--data",
         required=True,
         metavar="SOURCE",
-        help="digits, folder:DIR, csv:FILE or tfds:NAME; its classes must be the export's",
+        help="digits, folder:DIR, csv:FILE, tfds:NAME; of a detector coco:DIR, voc:DIR, yolo:DIR, "
+        "digit-scenes; its classes must be the export's",
     )
-    evaluate.add_argument("--json", type=_path, metavar="FILE", help="write the figures there too")
+    evaluate.add_argument(
+        "--json", type=argument_types.path, metavar="FILE", help="write the figures there too"
+    )
     _add_batch_size(evaluate)
 
     publish = _command(
@@ -117,7 +136,11 @@ def _parser():
     )
     publish.add_argument("run_folder", metavar="RUN", help="folder of the run, or its name in runs")
     publish.add_argument(
-        "--to", type=_path, default="savedmodels", metavar="DIR", help="default: savedmodels"
+        "--to",
+        type=argument_types.path,
+        default="savedmodels",
+        metavar="DIR",
+        help="default: savedmodels",
     )
     publish.add_argument("--name", help="name to publish under (default: the run's)")
     return parser
@@ -132,7 +155,7 @@ def _command(commands, run, name, text, example):
 def _add_savedmodel(command):
     command.add_argument(
         "directory",
-        type=_path,
+        type=argument_types.path,
         metavar="DIRECTORY",
         help="folder of a SavedModel, or of its numbered versions (the newest is taken)",
     )
@@ -141,33 +164,11 @@ def _add_savedmodel(command):
 def _add_batch_size(command):
     command.add_argument(
         "--batch-size",
-        type=_positive,
+        type=argument_types.positive,
         default=_BATCH_SIZE,
         metavar="N",
         help=f"images computed at once (default: {_BATCH_SIZE})",
     )
-
-
-def _path(text):
-    if not text:
-        raise argparse.ArgumentTypeError("must not be empty")
-    return Path(text)
-
-
-def _positive(text):
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1, got {text!r}")
-    return number
-
-
-def _shape(text):
-    numbers = text.split(",")
-    if not all(number.isdecimal() and int(number) for number in numbers):
-        raise argparse.ArgumentTypeError(
-            f"must be whole numbers from 1 with commas between them, as 224,224,3, got {text!r}"
-        )
-    return tuple(map(int, numbers))
 
 
 def _cost(arguments):
@@ -189,12 +190,12 @@ def _predict(arguments):
     if arguments.pictures:
         spare_inputs(files, arguments.pictures)
     export = _load_export()
-    from kerakit.export.captioned import write_captioned
-    from kerakit.export.file_answers import answered, file_answers
+    from kerakit.export.file_answers import file_answers
+    from kerakit.export.told import tell_classes, tell_objects
 
     served = export.Served(arguments.directory)
     width = max(len(str(file)) for file, _ in files)
-    class_width = max(len(name) for name in served.classes)
+    tell = tell_objects if "num_detections" in served.outputs else tell_classes
 
     records, unreadable = [], 0
     answers = file_answers(served, [file for file, _ in files], batch_size=arguments.batch_size)
@@ -204,19 +205,14 @@ def _predict(arguments):
             print(f"error: {file} {answer}.", file=sys.stderr)
             records.append({"file": str(file), "error": f"{file} {answer}."})
             continue
-        best, record = answered(answer, served.classes, arguments.top)
-        columns = [f"{name:<{class_width}}  {p:6.4f}" for name, p in best] or ["none"]
+        columns, record, draw = tell(
+            answer, served.classes, top=arguments.top, threshold=arguments.threshold
+        )
         print("  ".join([f"{file!s:<{width}}", *columns]))
         records.append({"file": str(file), **record})
         if arguments.pictures:
-            lines = [f"{name}  {p:.4f}" for name, p in best] or ["none"]
-            _writing(
-                arguments.pictures,
-                write_captioned,
-                file,
-                lines,
-                arguments.pictures / picture,
-            )
+            path = arguments.pictures / picture
+            _writing(arguments.pictures, draw, file, path)
 
     if arguments.json:
         _write_json(arguments.json, records)

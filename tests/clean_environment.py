@@ -23,6 +23,8 @@ USES = {
     # An export goes without; what it says of that is logged.
     "serve": "from kerakit.export.warmup import write_warmup; "
     "write_warmup('.', {}, model_name='x'); raise SystemExit(1)",
+    "proposals": "import numpy; from kerakit.data.selective_search import selective_search; "
+    "selective_search(numpy.zeros((8, 8, 3), 'uint8'))",
     "weights": "from kerakit.weights.read import _read_safetensors; _read_safetensors('x')",
 }
 TOOLS = {"test", "bench", "dev"}  # for work on kerakit itself

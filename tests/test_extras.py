@@ -17,6 +17,7 @@ BROUGHT = {
     "tfds": ("tensorflow_datasets",),
     "recipes": ("tyro", "tensorboard"),
     "serve": ("tensorflow_serving",),
+    "proposals": ("cv2",),
     "weights": ("safetensors",),
 }
 

@@ -1,6 +1,7 @@
 """Random transforms of batches, each a function of a seed that is given."""
 
 from kerakit.augment.affine import RandomAffine, affine_matrices
+from kerakit.augment.box_masks import transform_box_masks
 from kerakit.augment.boxes import clip_boxes, tighten_boxes, transform_boxes
 from kerakit.augment.chain import chain
 from kerakit.augment.color_jitter import ColorJitter
@@ -10,25 +11,30 @@ from kerakit.augment.cutmix import CutMix
 from kerakit.augment.cutout import Cutout
 from kerakit.augment.flip import RandomFlip
 from kerakit.augment.mixup import Mixup
+from kerakit.augment.mosaic import Mosaic
 from kerakit.augment.rand_augment import RandAugment
 from kerakit.augment.resampling import transform_images
 from kerakit.augment.resized_crop import RandomResizedCrop
+from kerakit.augment.scale_jitter import ScaleJitter
 
 __all__ = [
     "ColorJitter",
     "CutMix",
     "Cutout",
     "Mixup",
+    "Mosaic",
     "RandAugment",
     "RandomAffine",
     "RandomCrop",
     "RandomFlip",
     "RandomResizedCrop",
+    "ScaleJitter",
     "affine_matrices",
     "chain",
     "clip_boxes",
     "resize_crops",
     "tighten_boxes",
+    "transform_box_masks",
     "transform_boxes",
     "transform_images",
 ]

@@ -38,7 +38,7 @@ def clip_boxes(boxes, labels, *, size, min_visible):
     Args:
         boxes: (B, N, 4) float32 xyxy in pixels.
         labels: (B, N) int, -1 for padding.
-        size: (height, width) of the image.
+        size: (height, width) of the image, or (B, 2) of each.
         min_visible: Least share of a box's area that must lie in the image, in [0, 1]. A box
             of which nothing does is dropped in any case.
 
@@ -53,8 +53,8 @@ def clip_boxes(boxes, labels, *, size, min_visible):
     >>> boxes.numpy().tolist(), labels.numpy().tolist()
     ([[[0.0, 0.0, 6.0, 5.0], [0.0, 0.0, 0.0, 0.0]]], [[7, -1]])
     """
-    height, width = tf.unstack(tf.cast(size, tf.float32))
-    clipped = tf.clip_by_value(boxes, 0.0, tf.stack([width, height, width, height]))
+    size = tf.reshape(tf.cast(size, tf.float32), (-1, 1, 2))
+    clipped = tf.clip_by_value(boxes, 0.0, tf.tile(tf.reverse(size, axis=[-1]), [1, 1, 2]))
     visible = _area(clipped)
     kept = (labels >= 0) & (visible > 0) & (visible >= min_visible * _area(boxes))
     return (

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from kerakit.augment.box_masks import transform_box_masks
 from kerakit.augment.boxes import clip_boxes, transform_boxes
 from kerakit.augment.frames import on_frames, on_pictures, picture_size
 from kerakit.augment.resampling import transform_images
@@ -15,8 +16,8 @@ def transform_batch(batch, matrices, *, min_visible, move_images, move_masks=Non
 
     Args:
         batch: Dict with `image` or `video`, and any of `boxes` (B, N, 4) with `labels` (B, N),
-            `masks` (B, N, h, w) of single objects and `mask` (B, h, w) of class ids. Other
-            keys stay as they are.
+            `box_masks` (B, N, M, M), cropped to them; `masks` (B, N, h, w) of single objects
+            and `mask` (B, h, w) of class ids. Other keys stay as they are.
         matrices: (B, 3, 3) float32, as of `affine_matrices`.
         min_visible: Boxes of which a smaller share of the area stays in the image are dropped,
             as in `clip_boxes`.
@@ -56,5 +57,9 @@ def transform_batch(batch, matrices, *, min_visible, move_images, move_masks=Non
         window = picture_size(batch)[1] if size is None else size
         moved["boxes"], moved["labels"] = clip_boxes(
             boxes, batch["labels"], size=window, min_visible=min_visible
+        )
+    if "box_masks" in batch:
+        moved["box_masks"] = transform_box_masks(
+            batch["box_masks"], matrices, boxes=batch["boxes"], moved=moved["boxes"]
         )
     return moved

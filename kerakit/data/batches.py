@@ -42,6 +42,9 @@ class TrainingBatches:
         ValueError: If `batch_size` or `seed` is out of range.
     """
 
+    # What of an example goes with its image: all else is looked up by it.
+    _label = "label"
+
     def __init__(self, source, preparation, *, batch_size, seed, augment=None):
         _check_batch_size(batch_size)
         if not 0 <= seed < 2**31:
@@ -76,10 +79,19 @@ class TrainingBatches:
         return dataset.prefetch(tf.data.AUTOTUNE)
 
     def _finished(self, step, batch):
+        batch = self._start(batch)
         if self.augment is not None:
             # 1: apart from the draws of the order, which are keyed by (seed, epoch).
             key = tf.random.experimental.stateless_fold_in((self.seed, 1), step)
             batch = self.augment(batch, key)
+        return self._finish(batch)
+
+    def _start(self, batch):
+        """What is augmented, from the images and what `_label` names."""
+        return batch
+
+    def _finish(self, batch):
+        """What a model is given, from what was augmented."""
         return tuple(batch[key] for key in ("image", "label", "weight") if key in batch)
 
     def _order(self, step):
@@ -94,14 +106,14 @@ class TrainingBatches:
 
     @functools.cached_property
     def _in_memory(self):
-        return _prepared(self.source, self.preparation)
+        return _prepared(self.source, self.preparation, self._label)
 
     def _from_memory(self, first_step):
         images, labels = self._in_memory
 
         def batch(step):
             chosen = self._order(step)
-            return {"image": tf.gather(images, chosen), "label": tf.gather(labels, chosen)}
+            return {"image": tf.gather(images, chosen), self._label: tf.gather(labels, chosen)}
 
         return tf.data.Dataset.counter(first_step).map(batch, num_parallel_calls=tf.data.AUTOTUNE)
 
@@ -109,7 +121,7 @@ class TrainingBatches:
         def prepared(index):
             example = self.source.example(index)
             image = self.preparation.resize(example["image"])
-            return {"image": image, "label": example["label"]}
+            return {"image": image, self._label: example[self._label]}
 
         indices = tf.data.Dataset.counter(first_step).map(self._order).unbatch()
         examples = indices.map(prepared, num_parallel_calls=tf.data.AUTOTUNE)
@@ -133,7 +145,7 @@ class TrainingBatches:
 
             def shuffled(number, block):
                 order = tf.random.experimental.stateless_shuffle(
-                    tf.range(tf.size(block["label"])),
+                    tf.range(tf.size(block["example_id"])),
                     tf.random.experimental.stateless_fold_in(key, number),
                 )
                 return tf.data.Dataset.from_tensor_slices(
@@ -143,7 +155,8 @@ class TrainingBatches:
             return blocks.enumerate().flat_map(shuffled)
 
         def prepared(example):
-            return {"image": self.preparation(example["encoded"]), "label": example["label"]}
+            image = self.preparation(example["encoded"])
+            return {"image": image, self._label: example[self._label]}
 
         epochs = tf.data.Dataset.counter(first_step // self.steps_per_epoch)
         in_order = epochs.flat_map(epoch_of_files)
@@ -166,15 +179,33 @@ def evaluation_batches(source, preparation, *, batch_size):
     Raises:
         ValueError: If `batch_size` is not positive.
     """
+    return prepared_batches(source, preparation, batch_size=batch_size, label="label")
+
+
+def prepared_batches(source, preparation, *, batch_size, label):
+    """Batches of all examples once, in order: images, prepared, and what `label` names.
+
+    Args:
+        source: `IndexedSource` or `StreamSource`.
+        preparation: `Preparation` that gives all images one size.
+        batch_size: Examples a batch, B.
+        label: Key of the examples.
+
+    Returns:
+        tf.data of (images uint8 (B, h, w, c), values (B, ...)).
+
+    Raises:
+        ValueError: If `batch_size` is not positive.
+    """
     _check_batch_size(batch_size)
     if not _fits_in_memory(source, preparation):
         dataset = source.dataset().map(
-            lambda example: (preparation.resize(example["image"]), example["label"]),
+            lambda example: (preparation.resize(example["image"]), example[label]),
             num_parallel_calls=tf.data.AUTOTUNE,
         )
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(source.size))
         return dataset.batch(batch_size).prefetch(tf.data.AUTOTUNE)
-    images, labels = _prepared(source, preparation)
+    images, labels = _prepared(source, preparation, label)
     starts = tf.data.Dataset.range(0, source.size, batch_size)
     dataset = starts.map(
         lambda start: (images[start : start + batch_size], labels[start : start + batch_size]),
@@ -208,16 +239,16 @@ def _fits_in_memory(source, preparation):
     return size <= MEMORY_LIMIT
 
 
-def _prepared(source, preparation):
-    """All images of a source, prepared, and their labels, as two tensors."""
+def _prepared(source, preparation, label):
+    """All images of a source, prepared, and what `label` names of each, as two tensors."""
     shape = (source.size, preparation.height, preparation.width, preparation.channels)
     prepared = source.dataset().map(
-        lambda example: (preparation.resize(example["image"]), example["label"]),
+        lambda example: (preparation.resize(example["image"]), example[label]),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
-    label = prepared.element_spec[1]
+    spec = prepared.element_spec[1]
     images = np.empty(shape, np.uint8)
-    labels = np.empty((source.size, *label.shape), label.dtype.as_numpy_dtype)
+    labels = np.empty((source.size, *spec.shape), spec.dtype.as_numpy_dtype)
     start = 0
     for some_images, some_labels in prepared.batch(256).prefetch(1).as_numpy_iterator():
         end = start + len(some_labels)

@@ -27,18 +27,19 @@ def some(names):
     return ", ".join(names[:_SHOWN]) + more
 
 
-def complain(problem, skip_bad):
+def complain(problem, skip_bad, *, what="files"):
     """Stops with the problem, or warns of it where the user said to go on.
 
     Args:
         problem: One sentence without its full stop.
         skip_bad: Whether to go on.
+        what: What is left out then.
 
     Raises:
         InputError: Unless `skip_bad`.
     """
     if not skip_bad:
-        raise InputError(f"{problem}, or pass --skip-bad to leave such files out.")
+        raise InputError(f"{problem}, or pass --skip-bad to leave such {what} out.")
     warnings.warn(f"{problem}; left out, as --skip-bad says.", stacklevel=3)
 
 

@@ -2,17 +2,30 @@
 
 import pathlib
 
+from kerakit.data.coco import load_coco
+from kerakit.data.digit_scenes import load_digit_scenes
 from kerakit.data.digits import load_digits
 from kerakit.data.folder import load_folder
 from kerakit.data.table import load_table
 from kerakit.data.tfds import load_tfds
+from kerakit.data.tfds_objects import load_tfds_objects
+from kerakit.data.voc import load_voc
+from kerakit.data.yolo import load_yolo
 from kerakit.errors import InputError
 
-TASKS = ("classification", "multi_label")
+TASKS = ("classification", "multi_label", "detection", "instance_segmentation")
+_OF_OBJECTS = TASKS[2:]
+_WITH_OBJECTS = ("digit-scenes", "coco", "voc", "yolo", "tfds")
 _SOURCES = (
     "digits (1,797 handwritten digits, which come with kerakit), folder:DIR (DIR/CLASS/IMAGE, or "
     "DIR/train/CLASS/IMAGE and DIR/val/CLASS/IMAGE), csv:FILE (a table with the columns image and "
     "labels) and tfds:NAME (a set of TensorFlow Datasets)"
+)
+_SOURCES_OF_OBJECTS = (
+    "digit-scenes (handwritten digits in scenes, which come with kerakit), coco:DIR "
+    "(DIR/annotations/instances_train.json, DIR/images/train, and val), voc:DIR "
+    "(DIR/Annotations, DIR/JPEGImages), yolo:DIR (DIR/images/train, DIR/labels/train, and val) "
+    "and tfds:NAME"
 )
 
 
@@ -23,20 +36,27 @@ def load(source, *, task="classification", seed=0, val_fraction=0.2, group_by=No
         source: `digits`; `folder:DIR`, a folder a class, below `train` and `val` or not;
             `csv:FILE`, a table with the columns image, labels and, if need be, split;
             `tfds:NAME` or `tfds:DIR`, a set that TensorFlow Datasets has written on this disk.
-        task: What the examples are for: "classification", one label each, or "multi_label",
-            any number each, which csv: and tfds: can hold.
+            With boxes: `digit-scenes`, `coco:DIR`, `voc:DIR`, `yolo:DIR` and `tfds:`.
+        task: What the examples are for: "classification", one label each; "multi_label",
+            any number each, which csv: and tfds: can hold; "detection", boxes; or
+            "instance_segmentation", boxes with masks (digit-scenes and coco:).
         seed: Salt of the split of a set that has none of its own.
         val_fraction: Share held out of such a set, about; in (0, 1).
-        group_by: For `folder:DIR` or `csv:FILE` without train and val: None, or a regular
-            expression searched for in CLASS/NAME, or in the image as the table names it; files
-            for which its first group (or, without one, the match) is the same stay on one side.
+        group_by: For `folder:DIR`, `csv:FILE` or `voc:DIR` without train and val: None, or a
+            regular expression searched for in CLASS/NAME, in the image as the table names it, or
+            in VOC's name; files for which its first group (or, without one, the match) is the
+            same stay on one side.
             Use it when several images show the same thing.
-        skip_bad: Leave bad files of a folder or table out with a warning, rather than stop.
+        skip_bad: Leave bad files, annotations and empty classes out with a warning, rather than
+            stop.
 
     Returns:
         `Data`: `.train` and `.val`, tf.data of dicts with `image` uint8 (H, W, 3), `label` int32
         (for "multi_label" float32 (K,) of 0 and 1) and `example_id` int32 (0 to size - 1 in each
-        part), their sources, and `.classes`.
+        part), their sources, and `.classes`. With boxes, in place of `label`, for the n objects
+        of an image: `boxes` float32 (n, 4) xyxy in pixels, `labels` int32 (n,), `crowd` bool
+        (n,), `area` float32 (n,) in pixels and perhaps `masks` uint8 (n, 112, 112), cropped to
+        the boxes; `DetectionBatches` makes batches of them.
 
     Raises:
         InputError: If there is no such source, or something in it is bad: one sentence that
@@ -53,10 +73,23 @@ def load(source, *, task="classification", seed=0, val_fraction=0.2, group_by=No
     if not 0 < val_fraction < 1:
         raise InputError(f"`val_fraction` must be between 0 and 1, got {val_fraction}.")
     kind, _, place = source.partition(":")
-    if group_by is not None and kind not in ("folder", "csv"):
+    if group_by is not None and kind not in ("folder", "csv", "voc"):
         raise InputError(
-            f"`group_by` works on folder:DIR and csv:FILE alone, got it with {source}."
+            f"`group_by` works on folder:DIR, csv:FILE and voc:DIR alone, got it with {source}."
         )
+    if task in _OF_OBJECTS:
+        return _load_objects(
+            source,
+            kind,
+            place,
+            task=task,
+            seed=seed,
+            val_fraction=val_fraction,
+            group_by=group_by,
+            skip_bad=skip_bad,
+        )
+    if kind in _WITH_OBJECTS and kind != "tfds":
+        raise InputError(f"{source} has boxes: `task` must be detection, got {task!r}.")
     if task == "multi_label" and (source == "digits" or kind == "folder"):
         raise InputError(
             f"{source} has one label an image; for several, as --multi-label says, give csv:FILE "
@@ -81,3 +114,28 @@ def load(source, *, task="classification", seed=0, val_fraction=0.2, group_by=No
         return load_tfds(place, task=task, seed=seed, val_fraction=val_fraction)
     hint = f" For that folder give folder:{source}." if pathlib.Path(source).is_dir() else ""
     raise InputError(f"{source!r} is no source of data; there are {_SOURCES}.{hint}")
+
+
+def _load_objects(source, kind, place, *, task, seed, val_fraction, group_by, skip_bad):
+    if source == "digit-scenes":
+        return load_digit_scenes(task=task)
+    if kind not in _WITH_OBJECTS or not place:
+        raise InputError(
+            f"{source!r} is no source of data for {task}; there are {_SOURCES_OF_OBJECTS}."
+        )
+    if kind == "coco":
+        return load_coco(place, task=task, skip_bad=skip_bad)
+    if task == "instance_segmentation":
+        raise InputError(f"{source} has boxes alone; give coco:DIR for instance_segmentation.")
+    if kind == "tfds":
+        return load_tfds_objects(place, task=task, seed=seed, val_fraction=val_fraction)
+    if kind == "yolo":
+        return load_yolo(place, task=task, skip_bad=skip_bad)
+    return load_voc(
+        place,
+        task=task,
+        seed=seed,
+        val_fraction=val_fraction,
+        group_by=group_by,
+        skip_bad=skip_bad,
+    )

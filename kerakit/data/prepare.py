@@ -62,37 +62,56 @@ class Preparation:
 
     def batch(self, encoded):
         """Strings (B,) to uint8 (B, height, width, channels); an error names the position."""
+        return self.framed_batch(encoded)[0]
+
+    def framed_batch(self, encoded):
+        """As `batch`, with the geometry of each image.
+
+        Args:
+            encoded: Strings (B,).
+
+        Returns:
+            uint8 (B, height, width, channels); float32 (B, 4), scale and shift of `geometry`;
+            int32 (B, 2), height and width of the decoded images.
+        """
 
         def prepared(numbered):
             position, one = numbered
             name = tf.strings.join(
                 ["Image ", tf.strings.as_string(position), " of the batch (counted from 0)"]
             )
-            return self.resize(decode(one, name=name))
+            image = decode(one, name=name)
+            size = tf.shape(image)[:2]
+            return self.resize(image), tf.concat(self.geometry(size), axis=0), size
 
+        prepared_size = (self.height, self.width, self.channels)
         return tf.map_fn(
             prepared,
             (tf.range(tf.size(encoded)), encoded),
-            fn_output_signature=tf.TensorSpec((self.height, self.width, self.channels), tf.uint8),
+            fn_output_signature=(
+                tf.TensorSpec(prepared_size, tf.uint8),
+                tf.TensorSpec((4,), tf.float32),
+                tf.TensorSpec((2,), tf.int32),
+            ),
         )
 
     def geometry(self, size):
         """Scale and shift from pixels of the image to pixels of the result.
 
         Args:
-            size: (2,) integer tensor, the image's height and width.
+            size: (2,) integer tensor, the image's height and width, or (B, 2) of several.
 
         Returns:
-            Two float32 (2,) tensors, both (vertical, horizontal): a point at p pixels from the
-            image's top left corner comes to `p * scale + shift`.
+            Two float32 tensors of its shape, both (vertical, horizontal): a point at p pixels
+            from the image's top left corner comes to `p * scale + shift`.
         """
         size = tf.cast(size, tf.float32)
         target = tf.constant((self.height, self.width), tf.float32)
         scale = target / size
         if self.fit == "stretch":
-            return scale, tf.zeros(2)
+            return scale, tf.zeros_like(scale)
         choose = tf.reduce_min if self.fit == "letterbox" else tf.reduce_max
-        scale = tf.repeat(choose(scale), 2)
+        scale = tf.repeat(choose(scale, axis=-1, keepdims=True), 2, axis=-1)
         return scale, (target - size * scale) / 2.0
 
     def resize(self, image):

@@ -17,10 +17,13 @@ class IndexedSource:
             `example_id` int32.
         record: The same with `encoded`, the bytes of the image's file as a scalar string, in
             place of `image`. Without it, the image is encoded as a PNG, which loses nothing.
+        objects: `Objects` of the images by `example_id`, or None. With them, examples have no
+            `label`.
     """
 
-    def __init__(self, size, example, *, record=None):
+    def __init__(self, size, example, *, record=None, objects=None):
         self.size = size
+        self.objects = objects
         self.example = example
         self.record = record or self._record_as_png
 
@@ -51,10 +54,12 @@ class StreamSource:
         dataset: tf.data of dicts with `encoded` (the image's file, a scalar string),
             `label` (an int32, or float32 (K,) of 0 and 1), `example_id` int32; the same order
             at each pass.
+        objects: `Objects` of the images by `example_id`, or None; as of `IndexedSource`.
     """
 
-    def __init__(self, size, dataset):
+    def __init__(self, size, dataset, *, objects=None):
         self.size = size
+        self.objects = objects
         self._dataset = dataset
 
     def dataset(self):
@@ -71,22 +76,42 @@ class StreamSource:
         return self._dataset
 
 
-def file_source(paths, labels):
+def with_objects(source):
+    """tf.data of a source's examples, in order, each with its objects if there are any.
+
+    Args:
+        source: `IndexedSource` or `StreamSource`.
+
+    Returns:
+        tf.data of dicts: the example's keys and those of `Objects.of`.
+    """
+    objects = source.objects
+    if objects is None:
+        return source.dataset()
+    return source.dataset().map(
+        lambda example: {**example, **objects.of(example["example_id"])},
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )
+
+
+def file_source(paths, labels=None, *, objects=None):
     """Source of image files.
 
     Args:
         paths: N paths.
-        labels: (N,) int classes, or (N, K) float32 of 0 and 1.
+        labels: (N,) int classes, or (N, K) float32 of 0 and 1; None where there are objects.
+        objects: `Objects` of the images, or None.
 
     Returns:
         `IndexedSource`.
     """
-    names, labels = tf.constant([str(path) for path in paths]), tf.constant(labels)
+    names = tf.constant([str(path) for path in paths])
+    columns = {} if labels is None else {"label": tf.constant(labels)}
 
     def record(index):
         return {
             "encoded": tf.io.read_file(names[index]),
-            "label": labels[index],
+            **{key: values[index] for key, values in columns.items()},
             "example_id": tf.cast(index, tf.int32),
         }
 
@@ -94,7 +119,7 @@ def file_source(paths, labels):
         found = record(index)
         return {"image": decode(found.pop("encoded")), **found}
 
-    return IndexedSource(len(paths), example, record=record)
+    return IndexedSource(len(paths), example, record=record, objects=objects)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -106,8 +131,10 @@ class Data:
         val_source: Source of the examples held out.
         classes: Names of the classes; a label is an index into them.
         name: What `load` was given.
-        task: What the labels are for: "classification", an int32 each, or "multi_label",
-            float32 (K,) each, 1 for every class that an image has and 0 for the others.
+        task: What the labels are for: "classification", an int32 each; "multi_label",
+            float32 (K,) each, 1 for every class that an image has and 0 for the others;
+            "detection", boxes; or "instance_segmentation", boxes with masks.
+        category_ids: The numbers that the set itself gives the classes, where it does.
         licence: Licence of the set, as far as it is known.
         citation: Whom to cite.
     """
@@ -117,15 +144,16 @@ class Data:
     classes: tuple[str, ...]
     name: str
     task: str = "classification"
+    category_ids: tuple[int, ...] = ()
     licence: str = ""
     citation: str = ""
 
     @property
     def train(self):
         """tf.data of dicts of the training examples, in order."""
-        return self.train_source.dataset()
+        return with_objects(self.train_source)
 
     @property
     def val(self):
         """tf.data of dicts of the examples held out, in order."""
-        return self.val_source.dataset()
+        return with_objects(self.val_source)

@@ -27,6 +27,7 @@ FEATURES = {
     "labels": ("label", lambda value, size: tf.cast(value, tf.int32)),
     "objects/bbox": ("boxes", _boxes_in_pixels),
     "objects/label": ("labels", lambda value, size: tf.cast(value, tf.int32)),
+    "objects/is_difficult": ("crowd", lambda value, size: tf.cast(value, tf.bool)),
     "objects/is_crowd": ("crowd", lambda value, size: tf.cast(value, tf.bool)),
     "objects/area": ("area", lambda value, size: tf.cast(value, tf.float32)),
     "segmentation_mask": ("mask", lambda value, size: tf.cast(value[..., 0], tf.uint8)),
@@ -56,7 +57,7 @@ def load_tfds(name, *, task, seed, val_fraction):
         InputError: If the set is not on this disk, or lacks what the task needs.
     """
     tfds = need("tensorflow_datasets", extra="tfds")
-    builder = _builder(tfds, name)
+    builder = open_tfds(name)
     info = builder.info
     needed = _NEEDED[task]
     if task == "multi_label" and "labels" not in info.features:
@@ -74,6 +75,39 @@ def load_tfds(name, *, task, seed, val_fraction):
         label = label.feature
     if not isinstance(label, tfds.features.ClassLabel):
         raise InputError(f"tfds:{name}: its label is no ClassLabel, so the classes are unknown.")
+
+    def source(dataset, size):
+        classes = label.num_classes if task == "multi_label" else None
+        return _source(dataset, size, needed, classes)
+
+    parts = tfds_parts(builder, name, seed=seed, val_fraction=val_fraction)
+    return Data(
+        train_source=source(*parts["train"]),
+        val_source=source(*parts["val"]),
+        classes=tuple(label.names),
+        name=f"tfds:{name}",
+        task=task,
+        licence=info.redistribution_info.license.strip(),
+        citation=info.citation.strip(),
+    )
+
+
+def tfds_parts(builder, name, *, seed, val_fraction):
+    """The records of a set to learn from and those held out.
+
+    Args:
+        builder: A builder of TFDS.
+        name: What it was opened by.
+        seed: Salt of the hash.
+        val_fraction: Share held out where the set has `train` alone, about.
+
+    Returns:
+        Dict from "train" and "val" to tf.data of records, images undecoded, and their number.
+
+    Raises:
+        InputError: If there is no split `train`, or it is too small to be divided.
+    """
+    tfds, info = need("tensorflow_datasets", extra="tfds"), builder.info
     if "train" not in info.splits:
         raise InputError(
             f"tfds:{name} has no split train to learn from; it has {', '.join(info.splits)}."
@@ -87,33 +121,35 @@ def load_tfds(name, *, task, seed, val_fraction):
             read_config=tfds.ReadConfig(try_autocache=False),
         )
 
-    def source(dataset, size):
-        classes = label.num_classes if task == "multi_label" else None
-        return _source(dataset, size, needed, classes)
-
     size = info.splits["train"].num_examples
     other = next((split for split in _HELD_OUT_SPLITS if split in info.splits), None)
     if other is not None:
-        train = source(read("train"), size)
-        val = source(read(other), info.splits[other].num_examples)
-    else:
-        held = [held_out(str(index), seed=seed, fraction=val_fraction) for index in range(size)]
-        if all(held) or not any(held):
-            raise InputError(f"tfds:{name}: {size} examples are too few to hold some out of.")
-        train = source(_chosen(read("train"), held, False), size - sum(held))
-        val = source(_chosen(read("train"), held, True), sum(held))
-    return Data(
-        train_source=train,
-        val_source=val,
-        classes=tuple(label.names),
-        name=f"tfds:{name}",
-        task=task,
-        licence=info.redistribution_info.license.strip(),
-        citation=info.citation.strip(),
-    )
+        return {
+            "train": (read("train"), size),
+            "val": (read(other), info.splits[other].num_examples),
+        }
+    held = [held_out(str(index), seed=seed, fraction=val_fraction) for index in range(size)]
+    if all(held) or not any(held):
+        raise InputError(f"tfds:{name}: {size} examples are too few to hold some out of.")
+    return {
+        "train": (_chosen(read("train"), held, False), size - sum(held)),
+        "val": (_chosen(read("train"), held, True), sum(held)),
+    }
 
 
-def _builder(tfds, name):
+def open_tfds(name):
+    """The builder of a set that is on this disk; never goes to the network.
+
+    Args:
+        name: As of `load_tfds`.
+
+    Returns:
+        A builder of TFDS.
+
+    Raises:
+        InputError: If the set is not on this disk.
+    """
+    tfds = need("tensorflow_datasets", extra="tfds")
     folder = pathlib.Path(name)
     if (folder / "dataset_info.json").is_file():
         return tfds.builder_from_directory(folder)

@@ -1,59 +1,15 @@
 """What a model's raw outputs become in an export: the last step of each task.
 
-A task is one entry of `TASKS`. Exported signatures trace its `answer`, `card.json` lists its
-`outputs`, and verification measures its `differences`.
+A task is one entry of `TASKS`. Exported signatures trace its `answer`, `card.json` gives their
+`units`, and verification measures its `differences`.
 """
 
-import dataclasses
-from collections.abc import Callable
-
+import keras
 import numpy as np
 import tensorflow as tf
 
-
-@dataclasses.dataclass(frozen=True)
-class Output:
-    """A named output: its dtype, its shape ("B" and "K" stand for sizes) and its unit."""
-
-    name: str
-    dtype: str
-    shape: tuple
-    unit: str
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Task:
-    """The last step of a task.
-
-    Args:
-        outputs: An `Output` for each name that `answer` gives.
-        answer: `(model's outputs, function from class ids to names) -> dict of tensors`.
-        differences: `(expected, served) -> dict of floats`, one an output; each at most the
-            tolerance where the two agree. Both are dicts of arrays.
-        threshold: The probability from which on a class is named, unless an export has
-            another; `answer` and `differences` then take it by this name. None where the task
-            has no such thing.
-    """
-
-    outputs: tuple[Output, ...]
-    answer: Callable
-    differences: Callable
-    threshold: float | None = None
-
-    def settings(self, threshold=None):
-        """Keyword arguments of `answer` and `differences`: the threshold given, or the task's.
-
-        Raises:
-            ValueError: If it is not between 0 and 1, or the task has none.
-        """
-        if self.threshold is None:
-            if threshold is not None:
-                raise ValueError(f"`threshold` is for several labels an image, got {threshold}.")
-            return {}
-        threshold = self.threshold if threshold is None else float(threshold)
-        if not 0 < threshold < 1:
-            raise ValueError(f"`threshold` must be between 0 and 1, got {threshold}.")
-        return {"threshold": threshold}
+from kerakit.export.detections import DETECTION, INSTANCE_SEGMENTATION
+from kerakit.export.task import Task
 
 
 def classification_answer(logits, class_names):
@@ -158,27 +114,53 @@ def _largest(values):
     return largest if np.isfinite(largest) else float("inf")
 
 
+def check_logits(model, classes):
+    """Refuses a model that gives other than one logit a class."""
+    if hasattr(model, "max_detections"):
+        raise ValueError(
+            "`task` must be detection or instance_segmentation for a detector, and this is one."
+        )
+    if model.output_shape[1:] != (len(classes),):
+        raise ValueError(
+            f"`classes` has {len(classes)} names, and the model's outputs are "
+            f"{model.output_shape[1:]} an image; one number a class is needed."
+        )
+    activation = getattr(model.layers[-1], "activation", None)
+    if isinstance(model.layers[-1], keras.layers.Softmax) or activation in (
+        keras.activations.softmax,
+        keras.activations.sigmoid,
+    ):
+        raise ValueError(
+            f"`model` must end in logits, and its last layer {model.layers[-1].name!r} applies "
+            "an activation; the export adds it."
+        )
+
+
 TASKS = {
     "classification": Task(
-        outputs=(
-            Output("logits", "float32", ("B", "K"), "unnormalised log-probability"),
-            Output("probabilities", "float32", ("B", "K"), "0 to 1, summing to 1"),
-            Output("class_id", "int64", ("B",), "number of the most probable class, from 0"),
-            Output("class_name", "string", ("B",), "its name, a line of assets/classes.txt"),
-        ),
+        units={
+            "logits": "unnormalised log-probability",
+            "probabilities": "0 to 1, summing to 1",
+            "class_id": "number of the most probable class, from 0",
+            "class_name": "its name, a line of assets/classes.txt",
+        },
         answer=classification_answer,
         differences=classification_differences,
+        check=check_logits,
     ),
     "multi_label": Task(
-        outputs=(
-            Output("logits", "float32", ("B", "K"), "log of the odds of each class"),
-            Output("probabilities", "float32", ("B", "K"), "0 to 1, each class by itself"),
-            Output("num_classes", "int32", ("B",), "how many classes have the threshold or more"),
-            Output("class_ids", "int64", ("B", "K"), "their numbers, the surest first; then -1"),
-            Output("class_names", "string", ("B", "K"), "their names; then empty"),
-        ),
+        units={
+            "logits": "log of the odds of each class",
+            "probabilities": "0 to 1, each class by itself",
+            "num_classes": "how many classes have the threshold or more",
+            "class_ids": "their numbers, the surest first; then -1",
+            "class_names": "their names; then empty",
+        },
         answer=multi_label_answer,
         differences=multi_label_differences,
+        check=check_logits,
         threshold=0.5,
     ),
+    "detection": DETECTION,
+    "instance_segmentation": INSTANCE_SEGMENTATION,
 }

@@ -1,7 +1,6 @@
 """An image with what a model said about it written below."""
 
-import numpy as np
-
+from kerakit.export.drawn import at_a_readable_size, font, upright
 from kerakit.extras import need
 
 # Wide enough for a line of text, also below a digit of 8 x 8 pixels.
@@ -19,31 +18,11 @@ def write_captioned(image_file, lines, path):
     """
     pillow = need("PIL.Image", extra="plot")
     drawing = need("PIL.ImageDraw", extra="plot")
-    operations = need("PIL.ImageOps", extra="plot")
-    # Matplotlib brings a font with more alphabets than Pillow's own.
-    fonts = need("matplotlib", extra="plot").get_data_path() + "/fonts/ttf"
-    font = need("PIL.ImageFont", extra="plot").truetype(f"{fonts}/DejaVuSans.ttf", _FONT_SIZE)
-
-    with pillow.open(image_file) as opened:
-        # Upright, and transparent parts white: as the model saw it.
-        image = operations.exif_transpose(opened)
-        if image.mode.startswith("I;16"):
-            # Pillow would show all above 255 as white; the model saw the upper 8 bits.
-            image = pillow.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-        image = image.convert("RGBA")
-    shown = pillow.new("RGB", image.size, "white")
-    shown.paste(image, mask=image)
-    longest = max(shown.size)
-    if longest < _NARROWEST:
-        factor = -(-_NARROWEST // longest)
-        shown = shown.resize(
-            (shown.width * factor, shown.height * factor), pillow.Resampling.NEAREST
-        )
-    elif longest > _WIDEST:
-        shown.thumbnail((_WIDEST, _WIDEST))
+    letters = font(_FONT_SIZE)
+    shown, _ = at_a_readable_size(upright(image_file), narrowest=_NARROWEST, widest=_WIDEST)
 
     line_height = _FONT_SIZE + _MARGIN
-    text_width = max((int(font.getlength(line)) + 1 for line in lines), default=0)
+    text_width = max((int(letters.getlength(line)) + 1 for line in lines), default=0)
     width = max(shown.width, text_width + 2 * _MARGIN)
     picture = pillow.new(
         "RGB", (width, shown.height + line_height * len(lines) + 2 * _MARGIN), "white"
@@ -52,6 +31,6 @@ def write_captioned(image_file, lines, path):
     draw = drawing.Draw(picture)
     for number, line in enumerate(lines):
         top = shown.height + _MARGIN + number * line_height
-        draw.text((_MARGIN, top), line, fill="black", font=font)
+        draw.text((_MARGIN, top), line, fill="black", font=letters)
     path.parent.mkdir(parents=True, exist_ok=True)
     picture.save(path)

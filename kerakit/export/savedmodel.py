@@ -40,12 +40,14 @@ def save(
 
     Args:
         model: Keras model on the TensorFlow backend, from pixels 0..255 (B, H, W, C) to the
-            task's raw outputs; for either task logits (B, K).
+            task's raw outputs: logits (B, K) for classes, and for objects the dict of a
+            `kerakit.models.detection.Detector`.
         directory: Folder of the versions; made if need be.
         preparation: The `kerakit.data.Preparation` of the model's validation images.
         classes: K names of classes, in the order of the outputs.
-        task: "classification", which names the most probable class, or "multi_label", which
-            names all of at least a probability.
+        task: "classification", which names the most probable class; "multi_label", which
+            names all of at least a probability; "detection", which gives boxes in the pixels of
+            the file's image; or "instance_segmentation", boxes with masks.
         threshold: That probability, in (0, 1); None takes 0.5.
         version: A whole number from 1; None takes the next.
         card: Dict for the card, any of "recipe", "command", "config", "data", "metrics" and
@@ -69,7 +71,8 @@ def save(
         raise ValueError(f"`task` must be one of {', '.join(TASKS)}, got {task!r}.")
     settings = TASKS[task].settings(threshold)
     classes = checked_classes(classes)
-    _check_fit(model, preparation, classes)
+    _check_size(model, preparation)
+    TASKS[task].check(model, classes)
     directory = Path(directory)
     if version is None:
         version = max(versions(directory), default=0) + 1
@@ -79,7 +82,7 @@ def save(
     served = fold(model)
     with written_whole(directory / str(version)) as folder:
         try:
-            _write_signatures(served, folder, preparation, classes, TASKS[task], settings)
+            specs = _write_signatures(served, folder, preparation, classes, TASKS[task], settings)
             written = write_warmup(folder, _example(preparation), model_name=model.name)
         except tf.errors.OpError as error:
             # How TensorFlow reports a full disk: "<operation> <path>; <reason> [<operation>]".
@@ -87,7 +90,7 @@ def save(
         content = make_card(
             model,
             task=task,
-            signatures=_describe(preparation, TASKS[task], len(classes)),
+            signatures=_describe(preparation, specs, TASKS[task].units),
             classes=classes,
             preparation=preparation,
             threshold=settings.get("threshold"),
@@ -100,7 +103,8 @@ def save(
 
 
 def _write_signatures(model, folder, preparation, classes, task, settings):
-    names = tf.constant(classes)
+    """Writes the SavedModel; returns `tf.TensorSpec`s of the outputs by name."""
+    names, specs = tf.constant(classes), {}
 
     def class_names(class_id):
         return tf.gather(names, class_id)
@@ -108,10 +112,16 @@ def _write_signatures(model, folder, preparation, classes, task, settings):
     def answer_pixels(images):
         images = _not_empty(images, PIXELS)
         outputs = model(tf.cast(images, tf.float32), training=False)
-        return task.answer(outputs, class_names, **settings)
+        answer = task.answer(outputs, class_names, **settings)
+        specs.update({name: tf.TensorSpec.from_tensor(value) for name, value in answer.items()})
+        return answer
 
     def answer_bytes(image_bytes):
-        return answer_pixels(preparation.batch(_not_empty(image_bytes, ENCODED)))
+        image_bytes = _not_empty(image_bytes, ENCODED)
+        if task.place is None:
+            return answer_pixels(preparation.batch(image_bytes))
+        images, *frame = preparation.framed_batch(image_bytes)
+        return task.place(answer_pixels(images), *frame)
 
     size = (preparation.height, preparation.width, preparation.channels)
     # The signatures bring the variables that they use. With `archive.track(model)`, as in
@@ -129,6 +139,7 @@ def _write_signatures(model, folder, preparation, classes, task, settings):
     listing = folder / "assets" / "classes.txt"
     listing.parent.mkdir(exist_ok=True)
     listing.write_text("".join(f"{name}\n" for name in classes), encoding="utf-8")
+    return specs
 
 
 def _not_empty(batch, name):
@@ -151,16 +162,11 @@ def _example(preparation):
     }
 
 
-def _describe(preparation, task, num_classes):
+def _describe(preparation, specs, units):
     size = [preparation.height, preparation.width, preparation.channels]
-    sizes = {"B": None, "K": num_classes}  # null: of any size
-    outputs = {
-        output.name: {
-            "dtype": output.dtype,
-            "shape": [sizes.get(side, side) for side in output.shape],
-            "unit": output.unit,
-        }
-        for output in task.outputs
+    outputs = {  # null in a shape: of any size
+        name: {"dtype": specs[name].dtype.name, "shape": specs[name].shape.as_list(), "unit": unit}
+        for name, unit in units.items()
     }
     encoded = {"dtype": "string", "shape": [None], "unit": "a JPEG, PNG, GIF or BMP file each"}
     pixels = {"dtype": "uint8", "shape": [None, *size], "unit": "prepared pixels, 0 to 255"}
@@ -170,22 +176,8 @@ def _describe(preparation, task, num_classes):
     }
 
 
-def _check_fit(model, preparation, classes):
+def _check_size(model, preparation):
     prepared = (preparation.height, preparation.width, preparation.channels)
     taken = tuple(model.input_shape[1:])
     if len(taken) != 3 or any(a not in (None, b) for a, b in zip(taken, prepared, strict=True)):
         raise ValueError(f"`preparation` gives images {prepared}, and the model takes {taken}.")
-    if model.output_shape[1:] != (len(classes),):
-        raise ValueError(
-            f"`classes` has {len(classes)} names, and the model's outputs are "
-            f"{model.output_shape[1:]} an image; one number a class is needed."
-        )
-    activation = getattr(model.layers[-1], "activation", None)
-    if isinstance(model.layers[-1], keras.layers.Softmax) or activation in (
-        keras.activations.softmax,
-        keras.activations.sigmoid,
-    ):
-        raise ValueError(
-            f"`model` must end in logits, and its last layer {model.layers[-1].name!r} applies "
-            "an activation; the export adds it."
-        )

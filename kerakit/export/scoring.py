@@ -5,6 +5,7 @@ import pathlib
 import numpy as np
 
 from kerakit.errors import InputError
+from kerakit.export.detection_scoring import detection_figures
 from kerakit.metrics import ConfusionMatrix
 from kerakit.metrics.multi_label_figures import multi_label_figures
 
@@ -15,35 +16,42 @@ def score(served, data, *, batch_size=32):
     What is measured is the whole of what a server does: files in, answers out.
 
     Args:
-        served: A `Served` classifier.
+        served: A `Served`.
         data: `kerakit.data.Data` of the export's task; its `val_source` is read.
         batch_size: Images that are computed at once.
 
     Returns:
         A dict: `images`, how many, and, each from 0 to 1, `accuracy`, `precision_macro`,
         `recall_macro` and `f1_macro`; for several labels an image, what
-        `multi_label_figures` gives, of the classes that the export names.
+        `multi_label_figures` gives, of the classes that the export names; for objects COCO's
+        figures, `mAP` and so on.
 
     Raises:
         InputError: If the task or the classes are not the export's, or an image cannot be read.
     """
     _check_classes(served, data)
-    needed, figures_of = _FIGURES[served.card["task"]]
-    labels, answers = [], []
+    if not data.val_source.size:
+        raise InputError(f"{data.name} has no validation images to evaluate on.")
+    task, labels = served.card["task"], []
 
     def encoded():
         for example in data.val_source.encoded_dataset():
-            labels.append(example["label"].numpy())
+            labels.append(example["label"].numpy() if "label" in example else None)
             yield example["encoded"].numpy()
 
-    for number, answer in enumerate(served.answer(encoded(), batch_size=batch_size)):
-        if isinstance(answer, InputError):
-            raise InputError(f"{data.name}: validation image {number} {answer}.")
-        answers.append([answer[name] for name in needed])
-    if not answers:
-        raise InputError(f"{data.name} has no validation images to evaluate on.")
-    columns = (np.stack(column) for column in zip(*answers, strict=True))
-    return {"images": len(answers), **figures_of(np.stack(labels), served.classes, *columns)}
+    def answers():
+        for number, answer in enumerate(served.answer(encoded(), batch_size=batch_size)):
+            if isinstance(answer, InputError):
+                raise InputError(f"{data.name}: validation image {number} {answer}.")
+            yield answer
+
+    if task not in _FIGURES:
+        masks = task == "instance_segmentation"
+        return detection_figures(answers(), data.val_source, served.classes, masks=masks)
+    needed, figures_of = _FIGURES[task]
+    found = [[answer[name] for name in needed] for answer in answers()]
+    columns = (np.stack(column) for column in zip(*found, strict=True))
+    return {"images": len(found), **figures_of(np.stack(labels), served.classes, *columns)}
 
 
 def _one_label(labels, classes, class_id):
@@ -58,7 +66,7 @@ def _several_labels(labels, classes, logits, class_ids):
     return multi_label_figures(labels, logits, named[:, :-1])[0]
 
 
-# For each task the outputs that its figures come from.
+# For each task of labels the outputs that its figures come from.
 _FIGURES = {
     "classification": (("class_id",), _one_label),
     "multi_label": (("logits", "class_ids"), _several_labels),

@@ -22,6 +22,7 @@ class Served:
         folder: `pathlib.Path` of the version's folder.
         card: Content of its `card.json`.
         classes: Names of the classes.
+        outputs: Names of the answers.
 
     Raises:
         InputError: If there is no SavedModel of kerakit's, or a damaged one.
@@ -44,6 +45,7 @@ class Served:
                 "kerakit.export.save; export the model again."
             )
         self._answer = self._loaded.signatures["serving_default"]
+        self.outputs = tuple(self._answer.structured_outputs)
 
     def answer(self, encoded, *, batch_size=32):
         """Answers each image, whatever the others are.

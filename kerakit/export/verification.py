@@ -90,10 +90,12 @@ def verify(directory, model, *, images=None):
     tolerance = FOLDED_TOLERANCE if card.get("folded") else TOLERANCE
     preparation = Preparation.from_dict(card["preparation"])
     checks = _checks(list(images or ()))
-    pixels = {
-        check: preparation.batch(tf.constant(encoded)).numpy() for check, encoded in checks.items()
+    prepared = {
+        check: [part.numpy() for part in preparation.framed_batch(tf.constant(encoded))]
+        for check, encoded in checks.items()
     }
-    expected = _expected(model, pixels, card)
+    pixels = {check: parts[0] for check, parts in prepared.items()}
+    expected = _expected(model, prepared, card)
     try:
         served, refusals = _ask_fresh_process(folder, checks, pixels)
     except _ProcessFailed as failure:
@@ -102,7 +104,7 @@ def verify(directory, model, *, images=None):
     else:
         differences = {
             f"{check} / {signature}": task.differences(
-                expected[check], served[check][signature], **settings
+                expected[check][signature], served[check][signature], **settings
             )
             for check in checks
             for signature in _SIGNATURES
@@ -157,20 +159,23 @@ def _broken():
     return {"empty file": b"", "text": b"This is no image.", "half a JPEG": jpeg[: len(jpeg) // 2]}
 
 
-def _expected(model, pixels, card):
-    """The model's own answers, by check."""
-    everything = np.concatenate(list(pixels.values())).astype(np.float32)
+def _expected(model, prepared, card):
+    """The model's own answers, by check and signature."""
+    pixels, geometry, size = (np.concatenate(part) for part in zip(*prepared.values(), strict=True))
     names = tf.constant(card["classes"])
-    outputs = model.predict(everything, batch_size=len(everything), verbose=0)
+    outputs = model.predict(pixels.astype(np.float32), batch_size=len(pixels), verbose=0)
     task, settings = _task(card)
-    answers = task.answer(outputs, lambda ids: tf.gather(names, ids), **settings)
-    answers = {name: _as_text(value.numpy()) for name, value in answers.items()}
-    ends = np.cumsum([len(part) for part in pixels.values()])[:-1]
-    parts = {name: np.split(value, ends) for name, value in answers.items()}
-    return {
-        check: {name: part[position] for name, part in parts.items()}
-        for position, check in enumerate(pixels)
-    }
+    answer = task.answer(outputs, lambda ids: tf.gather(names, ids), **settings)
+    placed = answer if task.place is None else task.place(answer, geometry, size)
+    ends = np.cumsum([len(parts[0]) for parts in prepared.values()])[:-1]
+    expected = {check: {signature: {} for signature in _SIGNATURES} for check in prepared}
+    for signature, answers in zip(_SIGNATURES, (placed, answer), strict=True):
+        for name, value in answers.items():
+            for check, part in zip(
+                prepared, np.split(_as_text(np.asarray(value)), ends), strict=True
+            ):
+                expected[check][signature][name] = part
+    return expected
 
 
 def _as_text(value):

@@ -65,7 +65,9 @@ class FrozenBatchNormalization(keras.layers.Layer):
         self.moving_mean = weight("moving_mean", "zeros")
         self.moving_variance = weight("moving_variance", "ones")
 
-    def call(self, inputs):
+    def call(self, inputs, training=None, mask=None):
+        # Called like the layer in whose place a copy of a trained model has it.
+        del training, mask
         scale = self.gamma * ops.rsqrt(self.moving_variance + self.epsilon)
         offset = self.beta - self.moving_mean * scale
         outputs = ops.cast(inputs, scale.dtype) * scale + offset

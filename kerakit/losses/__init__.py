@@ -4,7 +4,15 @@ Softmax and binary cross-entropy are Keras's: `keras.losses.SparseCategoricalCro
 `CategoricalCrossentropy` and `BinaryCrossentropy`, with `from_logits=True` on logits.
 """
 
+from kerakit.losses.distribution_focal import DistributionFocal
 from kerakit.losses.multiclass_hinge import MulticlassHinge
+from kerakit.losses.quality_focal import QualityFocal
 from kerakit.losses.summed_error import SummedAbsoluteError, SummedSquaredError
 
-__all__ = ["MulticlassHinge", "SummedAbsoluteError", "SummedSquaredError"]
+__all__ = [
+    "DistributionFocal",
+    "MulticlassHinge",
+    "QualityFocal",
+    "SummedAbsoluteError",
+    "SummedSquaredError",
+]

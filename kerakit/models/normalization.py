@@ -12,7 +12,7 @@ STATISTICS = {
     "inception": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
     "kinetics": ((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)),
 }
-CHOICES = (*STATISTICS, "image_max", None)
+CHOICES = (*STATISTICS, "image_max", "image_max_imagenet", None)
 
 
 def normalize(images, normalization):
@@ -23,6 +23,8 @@ def normalize(images, normalization):
         normalization: `"imagenet"`, `"inception"` or `"kinetics"`: `(x / 255 - mean) / deviation`
             with that set's published figures, three channels;
             `"image_max"`: each image over its own largest value, any channels;
+            `"image_max_imagenet"`: that, and then ImageNet's figures, for dark pictures and a
+            backbone that learnt from bright ones;
             `None`: pixels go on as they are.
 
     Returns:
@@ -37,6 +39,9 @@ def normalize(images, normalization):
         return images
     if normalization == "image_max":
         return ScaleByMax(name="normalization")(images)
+    full = 255.0
+    if normalization == "image_max_imagenet":
+        images, full, normalization = ScaleByMax(name="image_max")(images), 1.0, "imagenet"
     mean, deviation = STATISTICS[normalization]
     if images.shape[-1] != len(mean):
         raise ValueError(
@@ -44,7 +49,7 @@ def normalize(images, normalization):
             'use "image_max" or None.'
         )
     return keras.layers.Rescaling(
-        scale=[1.0 / (255.0 * d) for d in deviation],
+        scale=[1.0 / (full * d) for d in deviation],
         offset=[-m / d for m, d in zip(mean, deviation, strict=True)],
         name="normalization",
     )(images)

@@ -16,6 +16,16 @@ def under_xla():
     )
 
 
+def takes_any_shape():
+    """Whether the shapes of what is computed here may depend on the data.
+
+    Not under XLA, nor where Keras follows a model's shapes without its data, in a graph that it
+    names so: who asks for a model's cost wants the largest.
+    """
+    is_scratch = tf.compat.v1.get_default_graph().name.startswith("scratch_graph")
+    return tf.executing_eagerly() or not (is_scratch or under_xla())
+
+
 def fused_batch_normalization(x, gamma, beta, epsilon, moving=()):
     """`kerakit.ops.batch_normalization` in one kernel, float16, bfloat16 or float32.
 

@@ -3,7 +3,14 @@
 from kerakit.runs.augmentation import augmentation
 from kerakit.runs.classification import finish_classifier
 from kerakit.runs.comparison import compare_runs, is_finished
-from kerakit.runs.opening import build_classifier, load_data, require_weights
+from kerakit.runs.detection import finish_detector, validation_of
+from kerakit.runs.opening import (
+    build_classifier,
+    build_detector,
+    load_backbone,
+    load_data,
+    require_weights,
+)
 from kerakit.runs.run import Run, place
 from kerakit.runs.settings import require, require_size
 
@@ -11,12 +18,16 @@ __all__ = [
     "Run",
     "augmentation",
     "build_classifier",
+    "build_detector",
     "compare_runs",
     "finish_classifier",
+    "finish_detector",
     "is_finished",
+    "load_backbone",
     "load_data",
     "place",
     "require",
     "require_size",
     "require_weights",
+    "validation_of",
 ]

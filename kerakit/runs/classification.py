@@ -1,18 +1,12 @@
 """The end of a classifier's run: its figures, pictures, samples, export and report."""
 
-import shlex
-import shutil
-
 import numpy as np
 
-from kerakit import export
-from kerakit.cost import report
 from kerakit.data import evaluation_batches
-from kerakit.data.decode import SIGNATURES
 from kerakit.export.answers import TASKS
+from kerakit.runs.exporting import export_and_report, write_sample
 from kerakit.runs.judgement import OneLabel, SeveralLabels
 from kerakit.runs.pictures import plot_answers, plot_curves
-from kerakit.runs.report import write_report
 
 SHOWN = 24
 
@@ -53,45 +47,11 @@ def finish_classifier(run, model, *, recipe, data, preparation, batch_size, keep
     _draw_predictions(run.folder / "predictions.png", batches, judged)
     samples = _write_samples(run.folder / "samples", data)
 
-    # A run that was killed at this point before starts its export anew.
-    shutil.rmtree(run.folder / "savedmodel", ignore_errors=True)
-    savedmodel = export.save(
-        model,
-        run.folder / "savedmodel",
-        preparation=preparation,
-        classes=data.classes,
-        task=data.task,
-        card={
-            "recipe": recipe,
-            "command": run.command,
-            "config": run.settings,
-            "data": {"name": data.name, "citation": data.citation},
-            "licence": data.licence,
-            "metrics": metrics,
-        },
-    )
-    try:
-        verification = export.verify(savedmodel, model, images=samples)
-    except export.VerificationError:
-        shutil.rmtree(run.folder / "savedmodel")  # nobody must take it for a good one
-        raise
-    write_report(
-        run,
-        metrics=metrics,
-        by_class=judged.by_class,
-        notes={
-            "weights": f"of the {keep} epoch",
-            "cost": report(model).line(),
-            "export": f"{savedmodel}, verified: {verification.finding}",
-        },
-        pictures=("curves.png", judged.picture, "predictions.png"),
-    )
-    run.close()
-    ask = shlex.join(["kerakit", "predict", f"{run.folder}/savedmodel", f"{run.folder}/samples"])
-    headline = f"{judged.headline.replace('_', ' ')} {metrics[judged.headline]:.4f}"
-    print(f"{headline} on {metrics['images']} images held out")
-    print(f"report {run.folder}/report.md, model {savedmodel}; ask it:\n    {ask}")
-    return {**metrics, "savedmodel": str(savedmodel)}
+    return export_and_report(
+        run, model, recipe=recipe, data=data, preparation=preparation, metrics=metrics,
+        by_class=judged.by_class, headline=judged.headline, keep=keep,
+        pictures=("curves.png", judged.picture, "predictions.png"), samples=samples,
+    )  # fmt: skip
 
 
 def _draw_predictions(path, batches, judged):
@@ -120,12 +80,8 @@ def _write_samples(folder, data):
         label = next((label for label in labels if label < 10 and label not in samples), None)
         if label is not None:
             samples[label] = example["encoded"]
-            name = "".join(c if c.isalnum() else "_" for c in data.classes[label])
-            ending = next(
-                kind for kind, start in SIGNATURES.items() if example["encoded"].startswith(start)
-            )
             # Numbered: names may become alike.
-            (folder / f"{label}_{name}.{ending.lower()}").write_bytes(example["encoded"])
+            write_sample(folder, f"{label}_{data.classes[label]}", example["encoded"])
         if len(samples) == min(10, len(data.classes)):
             break
     return list(samples.values())

@@ -5,9 +5,10 @@ import pathlib
 
 import kerakit.data
 from kerakit.errors import InputError
-from kerakit.models import classification
+from kerakit.models import classification, detection
 from kerakit.runs.settings import flag
 from kerakit.runs.sources import SOURCES
+from kerakit.weights import load_torchvision
 
 
 def load_data(config, *, task="classification"):
@@ -66,12 +67,61 @@ def build_classifier(name, *, optional=None, **options):
     Raises:
         InputError: If there is no such builder, it has no such option, or refuses its value.
     """
-    if name not in classification.__all__:
-        raise InputError(f"--model {name} is none of {', '.join(classification.__all__)}.")
-    builder = getattr(classification, name)
     options |= {key: value for key, value in (optional or {}).items() if value is not None}
+    model = _built(classification, name, options)
+    if hasattr(model, "adapt"):
+        raise InputError(
+            f"--model {name} learns in one pass, by model.adapt(images, labels), and not by steps."
+        )
+    return model
+
+
+def build_detector(name, *, optional=None, of_rcnn=None, **options):
+    """A detector of `kerakit.models.detection` by its name.
+
+    Args:
+        name: Name of the builder.
+        optional: Dict of options of which those that are None are left to the builder.
+        of_rcnn: The same, for builders of two stages alone.
+        **options: Options of the builder, among them `input_shape` and `num_classes`.
+
+    Returns:
+        `kerakit.models.detection.Detector`.
+
+    Raises:
+        InputError: If there is no such builder, it has no such option, or refuses its value.
+    """
+    optional = {**(optional or {}), **((of_rcnn or {}) if "rcnn" in name else {})}
+    options |= {key: value for key, value in optional.items() if value is not None}
+    return _built(detection, name, options)
+
+
+def load_backbone(path, model):
+    """Loads torchvision's weights of a classifier into the backbone of a detector.
+
+    Args:
+        path: The file, `--weights`.
+        model: `kerakit.models.detection.Detector`.
+
+    Raises:
+        InputError: If the file is not there, the model has no such backbone, or it is another's.
+    """
+    if not hasattr(model, "backbone"):
+        raise InputError(f"--weights {path} is for a backbone, which {model.name} has not.")
+    require_weights(path)
+    # The classifier's own layer has no place here.
+    load_torchvision(model.backbone, path, skip=("classifier.", "fc."))
+
+
+def _built(family, name, options):
+    """What a builder of a family makes of options; each complaint names its flag."""
+    if name not in family.__all__:
+        raise InputError(f"--model {name} is none of {', '.join(family.__all__)}.")
+    builder = getattr(family, name)
+    parameters = inspect.signature(builder).parameters
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for option in options:
-        if option not in inspect.signature(builder).parameters:
+        if option not in parameters and not takes_any:
             raise InputError(f"{flag(option)} is nothing that {name} has.")
     channels = options["input_shape"][-1]
     if options.get("normalization") == "imagenet" and channels != 3:
@@ -80,13 +130,8 @@ def build_classifier(name, *, optional=None, **options):
             "give --normalization image_max."
         )
     try:
-        model = builder(**options)
+        return builder(**options)
     except InputError:
         raise
     except ValueError as error:  # such as an image too small for its strides
         raise InputError(f"--model {name} cannot be built so: {error}") from error
-    if hasattr(model, "adapt"):
-        raise InputError(
-            f"--model {name} learns in one pass, by model.adapt(images, labels), and not by steps."
-        )
-    return model

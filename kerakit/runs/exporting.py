@@ -1,0 +1,81 @@
+"""The last part of every run: its SavedModel, verified, and its report."""
+
+import shlex
+import shutil
+
+from kerakit import export
+from kerakit.cost import report
+from kerakit.data.decode import SIGNATURES
+from kerakit.runs.report import write_report
+
+
+def write_sample(folder, name, encoded):
+    """Writes an image's bytes into `folder`, with the ending of their kind."""
+    ending = next(kind for kind, start in SIGNATURES.items() if encoded.startswith(start))
+    name = "".join(c if c.isalnum() else "_" for c in name)
+    (folder / f"{name}.{ending.lower()}").write_bytes(encoded)
+
+
+def export_and_report(
+    run, model, *, recipe, data, preparation, metrics, by_class, headline, keep, pictures, samples
+):
+    """Exports, verifies, reports and says so; the run is then complete.
+
+    Args:
+        run: The `Run`.
+        model: The trained `keras.Model`.
+        recipe: Name of the recipe, for the card.
+        data: `kerakit.data.Data` that it was trained on.
+        preparation: `kerakit.data.Preparation` of its images.
+        metrics: Dict of floats on the images held out, and `images`, their number.
+        by_class: List of a dict a class.
+        headline: The figure to tell first, a name of `metrics`.
+        keep: Which weights these are: of the `"best"` epoch or the `"last"`.
+        pictures: Names of the picture files in the run's folder.
+        samples: Encoded images that the export is verified with besides.
+
+    Returns:
+        Dict of the figures, the export's folder as `savedmodel`.
+
+    Raises:
+        kerakit.export.VerificationError: If the export does not answer as the model.
+    """
+    # A run that was killed at this point before starts its export anew.
+    shutil.rmtree(run.folder / "savedmodel", ignore_errors=True)
+    savedmodel = export.save(
+        model,
+        run.folder / "savedmodel",
+        preparation=preparation,
+        classes=data.classes,
+        task=data.task,
+        card={
+            "recipe": recipe,
+            "command": run.command,
+            "config": run.settings,
+            "data": {"name": data.name, "citation": data.citation},
+            "licence": data.licence,
+            "metrics": metrics,
+        },
+    )
+    try:
+        verification = export.verify(savedmodel, model, images=samples)
+    except export.VerificationError:
+        shutil.rmtree(run.folder / "savedmodel")  # nobody must take it for a good one
+        raise
+    write_report(
+        run,
+        metrics=metrics,
+        by_class=by_class,
+        notes={
+            "weights": f"of the {keep} epoch",
+            "cost": report(model).line(),
+            "export": f"{savedmodel}, verified: {verification.finding}",
+        },
+        pictures=pictures,
+    )
+    run.close()
+    ask = shlex.join(["kerakit", "predict", f"{run.folder}/savedmodel", f"{run.folder}/samples"])
+    told = f"{headline.replace('_', ' ')} {metrics[headline]:.4f}"
+    print(f"{told} on {metrics['images']} images held out")
+    print(f"report {run.folder}/report.md, model {savedmodel}; ask it:\n    {ask}")
+    return {**metrics, "savedmodel": str(savedmodel)}
