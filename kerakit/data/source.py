@@ -31,6 +31,11 @@ class IndexedSource:
         example = dict(self.example(index))
         return {"encoded": tf.io.encode_png(example.pop("image")), **example}
 
+    def first(self, count):
+        """The source of the first `count` examples alone."""
+        size = min(count, self.size)
+        return IndexedSource(size, self.example, record=self.record, objects=self.objects)
+
     def encoded(self, index):
         """The bytes of an example's file, a scalar string."""
         return self.record(index)["encoded"]
@@ -61,6 +66,11 @@ class StreamSource:
         self.size = size
         self.objects = objects
         self._dataset = dataset
+
+    def first(self, count):
+        """The source of the first `count` examples alone."""
+        size = min(count, self.size)
+        return StreamSource(size, self._dataset.take(size), objects=self.objects)
 
     def dataset(self):
         """tf.data of the examples, in order, decoded: as `IndexedSource.dataset`."""

@@ -3,7 +3,7 @@
 from kerakit.runs.augmentation import augmentation
 from kerakit.runs.classification import finish_classifier
 from kerakit.runs.comparison import compare_runs, is_finished
-from kerakit.runs.detection import finish_detector, validation_of
+from kerakit.runs.detection import finish_detector, judge_detector, validation_of
 from kerakit.runs.opening import (
     build_classifier,
     build_detector,
@@ -11,6 +11,7 @@ from kerakit.runs.opening import (
     load_data,
     require_weights,
 )
+from kerakit.runs.report import write_report
 from kerakit.runs.run import Run, place
 from kerakit.runs.settings import require, require_size
 
@@ -23,6 +24,7 @@ __all__ = [
     "finish_classifier",
     "finish_detector",
     "is_finished",
+    "judge_detector",
     "load_backbone",
     "load_data",
     "place",
@@ -30,4 +32,5 @@ __all__ = [
     "require_size",
     "require_weights",
     "validation_of",
+    "write_report",
 ]

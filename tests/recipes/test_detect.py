@@ -1,50 +1,12 @@
 import json
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from kerakit import cli
 from recipes import detect
 
 RECIPE = detect
 TINY = ["--size", "64", "64", "--width", "0.25", "--batch-size", "4", "--epochs", "2"]
-
-
-def write_rectangles(folder):
-    """A COCO folder: rectangles of two colours on images of odd sizes, one image without any."""
-    draw, classes = np.random.default_rng(0), ("red", "blue")
-    for part, count in (("train", 8), ("val", 5)):
-        (folder / "images" / part).mkdir(parents=True)
-        images, annotations = [], []
-        for number in range(count):
-            height, width = (int(side) for side in draw.integers(40, 120, 2))
-            pixels = np.full((height, width, 3), 90, np.uint8)
-            for _ in range(number % 4):
-                x, y = int(draw.integers(0, width - 20)), int(draw.integers(0, height - 20))
-                w, h = (int(side) for side in draw.integers(8, 20, 2))
-                label = int(draw.integers(0, 2))
-                pixels[y : y + h, x : x + w] = ((200, 30, 30), (30, 30, 200))[label]
-                annotations.append({
-                    "id": len(annotations) + 1, "image_id": number, "category_id": (3, 7)[label],
-                    "bbox": [x, y, w, h], "area": w * h, "iscrowd": 0,
-                    "segmentation": [[x, y, x + w, y, x + w, y + h, x, y + h]],
-                })  # fmt: skip
-            name = f"{number}.png"
-            Image.fromarray(pixels).save(folder / "images" / part / name)
-            images.append({"id": number, "file_name": name, "width": width, "height": height})
-        categories = [{"id": i, "name": n} for i, n in zip((3, 7), classes, strict=True)]
-        (folder / "annotations").mkdir(exist_ok=True)
-        (folder / f"annotations/instances_{part}.json").write_text(
-            json.dumps({"images": images, "annotations": annotations, "categories": categories})
-        )
-
-
-@pytest.fixture(scope="module")
-def rectangles(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("rectangles")
-    write_rectangles(folder)
-    return folder
 
 
 def report_of(folder):
@@ -118,8 +80,9 @@ def test_masks_are_asked_of_data_that_have_some(rectangles, run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--model", "resnet18"], "--model resnet18 is none of fasterrcnn"),
+        (["--model", "resnet18"], "--model resnet18 is none of fast_rcnn, "),
         (["--size", "65", "64"], "--model yolo_n cannot be built so"),
+        (["--model", "rcnn"], "--model rcnn is given its regions: see recipes.detect_regions."),
         (["--jitter", "0"], "--jitter must be above 0"),
         (["--weights", "w.pth"], "--weights w.pth is for a backbone, which yolo_n has not"),
         (["--model", "fasterrcnn_mobilenet_v2_fpn", "--weights", "w.pth"],

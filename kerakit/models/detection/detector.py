@@ -30,7 +30,8 @@ class Detector(keras.Model):
     `max_detections`, D, and, if it gives masks, `gives_masks`.
 
     Args:
-        loss_parts: Names of the loss's parts, each of which stands in the logs with its mean.
+        loss_parts: Names of the loss's parts, each of which stands in the logs with its mean
+            over the batches.
         **kwargs: As in `keras.Model`.
     """
 
@@ -44,13 +45,16 @@ class Detector(keras.Model):
     @property
     def input_shape(self):
         """(None, H, W, C) of the images, those of the network that sees them first."""
-        return next(x.input_shape for x in self.layers if isinstance(x, keras.Model))
+        networks = (layer for layer in self.layers if isinstance(layer, keras.Model))
+        return next((network.input_shape for network in networks), None)
 
     def get_build_config(self):
-        return {"input_shape": self.input_shape}
+        shape = self.input_shape
+        return super().get_build_config() if shape is None else {"input_shape": shape}
 
     def build_from_config(self, config):
-        del config  # its networks come built
+        if not self.built:  # networks come built
+            super().build_from_config(config)
 
     def compile(self, optimizer="rmsprop", *, metrics=(), **kwargs):
         """Configures training, as `keras.Model.compile`.
@@ -87,11 +91,13 @@ class Detector(keras.Model):
             parts: Dict from each name of `loss_parts` to a scalar tensor.
 
         Returns:
-            A scalar tensor.
+            A scalar tensor, the sum; on several replicas divided by their number, since their
+            gradients are added.
         """
         for name, tracker in self._loss_parts.items():
             tracker.update_state(ops.stop_gradient(parts[name]))
-        return sum(parts.values())
+        total = ops.reshape(sum(parts.values()), (1,))
+        return _Itself(reduction="mean", name="total")(total, total)
 
     def predict_step(self, *args):
         outputs = super().predict_step(*args)
@@ -157,6 +163,14 @@ class Detector(keras.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.optimizer is not None and self.built:
             self.optimizer.build(self.trainable_variables)
+
+
+class _Itself(keras.losses.Loss):
+    """A loss that is there already: what Keras does about replicas is done to it too."""
+
+    def call(self, y_true, y_pred):
+        del y_true
+        return y_pred
 
 
 def _detections(outputs):

@@ -23,7 +23,7 @@ class OneBox(Detector):
     """Regresses one box from an image that is uniform but for it: as small as can be."""
 
     def __init__(self, masks=False, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(loss_parts=("raw_loss",), **kwargs)
         self.masks = masks
         self.box = keras.layers.Dense(4, name="box")
 
@@ -60,7 +60,7 @@ class OneBox(Detector):
         return outputs
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        return ops.mean(ops.square(y_pred["raw"] - y["boxes"][:, 0]))
+        return self.total_loss({"raw_loss": ops.mean(ops.square(y_pred["raw"] - y["boxes"][:, 0]))})
 
     def get_config(self):
         return {**super().get_config(), "masks": self.masks}
@@ -141,7 +141,7 @@ def test_fit_reports_it_before_callbacks_read_the_logs(rng, tmp_path, jit_compil
     ).history
     assert len(history["val_mAP"]) == 3  # no mAP rises by 2
     assert set(history) == {
-        *("loss", "val_loss"),
+        *("loss", "raw_loss", "val_loss", "val_raw_loss"),
         *(f"val_{name}" for name in metric_of(1).result()),
     }
     expected = figures_by_hand(model, images, targets, masks=masks)
@@ -170,7 +170,8 @@ def test_order_and_padding_make_no_difference(rng):
         return_dict=True,
         verbose=0,
     )
-    del expected["loss"], logs["loss"]
+    for figures in (expected, logs):
+        del figures["loss"], figures["raw_loss"]  # of batches of another size
     assert logs == expected
 
 
@@ -204,7 +205,7 @@ def test_compiling_again_replaces_the_metric(rng):
     before = len(model.variables)
     model.compile("sgd", metrics=[metric_of(8, style="voc")])
     logs = model.evaluate(images, targets, return_dict=True, verbose=0)
-    assert set(logs) == {"loss", "mAP", "mAP/11-point"}
+    assert set(logs) == {"loss", "raw_loss", "mAP", "mAP/11-point"}
     assert len(model.variables) <= before  # its buffers are no variables of the model
 
 
@@ -226,7 +227,7 @@ def test_metrics_are_objects():
 
 def test_an_uncompiled_model_has_no_metrics():
     model = OneBox()
-    assert model.metrics == []
+    assert [metric.name for metric in model.metrics] == ["raw_loss"]
     assert model.get_compile_config() == {}
 
 
@@ -274,11 +275,22 @@ with scope:
         *data[:2], sample_weight=data[2], batch_size=4, return_dict=True, verbose=0
     )
     detections = model.predict(data[0], batch_size=4, verbose=0)
+    again = one.trained_on_eight(images, targets)
 metric = one.metric_of(11, masks=True)
 metric.update_state(targets, {name: value[:11] for name, value in detections.items()})
 validation = {name[4:]: values[-1] for name, values in history.items() if name[:4] == "val_"}
-print(json.dumps({"fit": validation, "evaluate": logs, "expected": metric.result()}))
+weights = [weight.tolist() for weight in again.get_weights()]
+print(json.dumps({
+    "fit": validation, "evaluate": logs, "expected": metric.result(), "weights": weights,
+}))
 """
+
+
+def trained_on_eight(images, targets):
+    model = detector(11, masks=True)
+    eight = {name: value[:8] for name, value in targets.items()}
+    model.fit(images[:8], eight, batch_size=4, epochs=2, shuffle=False, verbose=0)
+    return model
 
 
 @pytest.mark.slow
@@ -298,6 +310,16 @@ def test_two_replicas_give_the_figures_of_one():
     assert 0.05 < expected["mAP"] < 0.95
     for logs in (found["fit"], found["evaluate"]):
         assert {name: logs[name] for name in expected} == pytest.approx(expected, abs=1e-9)
+    # Gradients of replicas are added: the loss of each must be its part of the whole.
+    alone = trained_on_eight(*scenes(np.random.default_rng(0), 11)).get_weights()
+    for one, other in zip(alone, found["weights"], strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-5)
+
+
+def test_a_part_of_the_loss_stands_in_the_logs(rng):
+    images, targets = scenes(rng, 4)
+    logs = detector(4).fit(images, targets, verbose=0).history
+    assert logs["raw_loss"] == pytest.approx(logs["loss"])
 
 
 def test_boxes_go_back_to_the_original_pixels(rng):
@@ -322,6 +344,6 @@ def test_boxes_go_back_to_the_original_pixels(rng):
     # Cut off at the image's border, as the truth is not.
     np.testing.assert_allclose(moved["boxes"], [[[5, 0, 20, 40]]], rtol=1e-6)
     masks = np.asarray(moved["masks"])[0, 0]
-    assert masks[:, 6:19].all()
+    assert masks[2:38, 7:18].all()
     assert not masks[:, 21:].any()
     assert truth["masks"] is y["full_masks"]

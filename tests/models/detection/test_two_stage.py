@@ -260,6 +260,42 @@ def test_keras_file(tmp_path):
         np.testing.assert_allclose(value, expected[name], atol=1e-5)
 
 
+BUILDERS = (
+    "fasterrcnn_mobilenet_v2_fpn",
+    "fasterrcnn_resnet50_fpn",
+    "maskrcnn_mobilenet_v2_fpn",
+    "maskrcnn_resnet50_fpn",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BUILDERS)
+def test_built_ones_train_and_are_saved(name, tmp_path):
+    images, targets = scenes(2)
+    model = getattr(detection, name)(
+        input_shape=(SIDE, SIDE, 3),
+        num_classes=CLASSES,
+        width=0.125,
+        freeze_norms=False,
+        score_threshold=0.0,
+        max_detections=5,
+    )
+    model.compile(keras.optimizers.SGD(0.01))
+    before = model.get_weights()
+    assert np.isfinite(model.train_on_batch(images, targets, return_dict=True)["loss"])
+    after = model.get_weights()
+    changes = zip(model.weights, before, after, strict=True)
+    same = [weight.path for weight, old, new in changes if not np.any(old != new)]
+    assert all(path.endswith("gamma") for path in same), same  # near 1, the last digit
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    for one, other in zip(again.get_weights(), after, strict=True):
+        np.testing.assert_array_equal(one, other)
+    expected, found = (m.predict_on_batch(images) for m in (model, again))
+    for key, value in expected.items():
+        np.testing.assert_allclose(found[key], value, atol=1e-4)
+
+
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision(policy):
     images, targets = scenes(2)
@@ -389,13 +425,18 @@ def test_frozen_taps_are_the_models(rng):
     assert len(feature_taps(model, names).trainable_weights) == 4 * 4
 
 
-def test_backbone_takes_a_classifiers_weights():
-    model = detection.fasterrcnn_mobilenet_v2_fpn(input_shape=(64, 64, 3), num_classes=2)
+@pytest.mark.parametrize("name", [name for name in BUILDERS if "mobilenet" in name])
+def test_backbone_takes_a_classifiers_weights(name):
+    model = getattr(detection, name)(input_shape=(64, 64, 3), num_classes=2)
     checkpoint = classifiers.checkpoint("mobilenet_v2")
     weights.load_torchvision(model.backbone, checkpoint, skip=("classifier.",))
     kernel = checkpoint["features.18.0.weight"].transpose(2, 3, 1, 0)
     np.testing.assert_array_equal(model.backbone.get_layer("features_18_0").kernel, kernel)
-    assert len(model.backbone.outputs) == 4
+    assert [x.shape[1:] for x in model.backbone.outputs] == [
+        *((16, 16, 24), (8, 8, 32), (4, 4, 96), (2, 2, 1280))
+    ]
+    half = getattr(detection, name)(input_shape=(64, 64, 3), num_classes=2, width=0.5)
+    assert (half.numbers["fpn_filters"], half.numbers["head_units"]) == (32, 128)
 
 
 def test_cost_is_counted():
