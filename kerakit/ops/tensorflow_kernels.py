@@ -22,8 +22,11 @@ def takes_any_shape():
     Not under XLA, nor where Keras follows a model's shapes without its data, in a graph that it
     names so: who asks for a model's cost wants the largest.
     """
-    is_scratch = tf.compat.v1.get_default_graph().name.startswith("scratch_graph")
-    return tf.executing_eagerly() or not (is_scratch or under_xla())
+    if tf.executing_eagerly():
+        return True
+    # The name of a `FuncGraph`; the graphs of TensorFlow 1 have none.
+    name = getattr(tf.compat.v1.get_default_graph(), "name", "")
+    return not (name.startswith("scratch_graph") or under_xla())
 
 
 def fused_batch_normalization(x, gamma, beta, epsilon, moving=()):

@@ -5,6 +5,7 @@ import types
 import keras
 from keras import ops
 
+from kerakit.ops.box_matching import random_keys
 from kerakit.ops.mask_pasting import paste_masks
 from kerakit.ops.original_boxes import original_boxes
 
@@ -96,8 +97,42 @@ class Detector(keras.Model):
         """
         for name, tracker in self._loss_parts.items():
             tracker.update_state(ops.stop_gradient(parts[name]))
-        total = ops.reshape(sum(parts.values()), (1,))
+        # Those of layers, such as the penalties of weights, belong to it too.
+        total = ops.reshape(sum([*parts.values(), *self.losses]), (1,))
         return _Itself(reduction="mean", name="total")(total, total)
+
+    def add_sampling_step(self):
+        """Lets the model count its training steps, for `sampling_keys`; for `__init__`."""
+        self.sampling_step = self.add_weight(
+            shape=(),
+            initializer="zeros",
+            dtype="int32",
+            trainable=False,
+            # On replicas all count alike.
+            aggregation="only_first_replica",
+            name="sampling_step",
+        )
+
+    def sampling_keys(self, y, *seeds, training):
+        """Keys of a batch's random choices, functions of seed, step and example alone.
+
+        So they are the same wherever an example is computed, and after a resume. (The
+        optimizer's own count is a constant in a step on JAX.) Validation chooses alike each time.
+
+        Args:
+            y: Targets, with `example_id` (B,) or else at least `boxes` (B, N, 4).
+            *seeds: Integers, one a kind of choice.
+            training: Whether this is a step of training, which is then counted.
+
+        Returns:
+            List of (B,) keys, one a seed.
+        """
+        ids = y["example_id"] if "example_id" in y else ops.arange(ops.shape(y["boxes"])[0])
+        step = ops.convert_to_tensor(self.sampling_step) if training else 0
+        keys = [random_keys(ids, seed=seed, step=step) for seed in seeds]
+        if training:
+            self.sampling_step.assign_add(1)
+        return keys
 
     def predict_step(self, *args):
         outputs = super().predict_step(*args)

@@ -8,13 +8,12 @@ from kerakit.models.detection.box_head import BoxHead
 from kerakit.models.detection.detector import Detector
 from kerakit.models.detection.region_backbone import region_backbone
 from kerakit.models.detection.region_detections import region_detections
-from kerakit.models.detection.region_sampling import mean_over_chosen, sample_regions
+from kerakit.models.detection.region_losses import BOX_WEIGHTS, region_losses
+from kerakit.models.detection.region_sampling import sample_regions
 from kerakit.models.family import check_classifier, scaled
-from kerakit.ops import box_area, decode_boxes, encode_boxes, random_keys
+from kerakit.ops import box_area, decode_boxes
 from kerakit.ops.box_formats import in_box_precision
 
-# Offsets of boxes over the deviations 0.1 and 0.2 that they have around proposals.
-BOX_WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 POOLED = 7
 
 
@@ -158,14 +157,7 @@ class FastRCNN(Detector):
         self.pool = RoIPool(POOLED, scale=rows / height, name="pool")
         self.head = BoxHead(num_classes, units=hidden_units, name="roi_heads_box")
         self.head.build((None, None, POOLED, POOLED, channels))
-        self.step = self.add_weight(
-            shape=(),
-            initializer="zeros",
-            dtype="int32",
-            trainable=False,
-            aggregation="only_first_replica",
-            name="step",
-        )
+        self.add_sampling_step()
 
     def build(self, input_shape=None):
         self.built = True  # its parts are
@@ -192,32 +184,19 @@ class FastRCNN(Detector):
         )
 
     def compute_loss(self, x, y, y_pred, sample_weight=None, training=True):
-        ids = y["example_id"] if "example_id" in y else ops.arange(ops.shape(y["boxes"])[0])
+        (keys,) = self.sampling_keys(y, self.seed, training=training)
         sampled = sample_regions(
             x["proposals"],
             y,
-            random_keys(ids, seed=self.seed, step=self.step),
+            keys,
             size=self.regions,
             positive_fraction=self.positive_fraction,
             foreground=self.foreground,
             background=self.background,
         )
-        if training:
-            self.step.assign_add(1)
         logits, offsets = self.head(self.pool(y_pred["features"], sampled["regions"]))
-        class_losses = ops.sparse_categorical_crossentropy(
-            sampled["labels"], logits, from_logits=True
-        )
-        offsets = ops.take_along_axis(offsets, sampled["labels"][..., None, None], axis=2)[:, :, 0]
-        wanted = encode_boxes(sampled["boxes"], sampled["regions"], weights=BOX_WEIGHTS)
-        box_losses = ops.sum(smooth_l1(offsets - ops.stop_gradient(wanted)), axis=-1)
-        box_losses = ops.where(sampled["is_positive"], box_losses, 0.0)
-        return self.total_loss(
-            {
-                "class_loss": mean_over_chosen(class_losses, sampled, sample_weight),
-                "box_loss": mean_over_chosen(box_losses, sampled, sample_weight),
-            }
-        )
+        parts = region_losses(logits, offsets, sampled, beta=1.0, sample_weight=sample_weight)
+        return self.total_loss(parts)
 
     def get_config(self):
         names = ("num_classes", "hidden_units", "regions", "positive_fraction", "foreground")
@@ -232,9 +211,3 @@ class FastRCNN(Detector):
     def from_config(cls, config, custom_objects=None):
         backbone = keras.saving.deserialize_keras_object(config["backbone"], custom_objects)
         return cls(**{**config, "backbone": backbone})
-
-
-def smooth_l1(x):
-    """`x^2 / 2` for |x| < 1 and `|x| - 1/2` beyond (Girshick, Fast R-CNN, 2015, Eq. 3)."""
-    size = ops.abs(x)
-    return ops.where(size < 1.0, 0.5 * ops.square(x), size - 0.5)

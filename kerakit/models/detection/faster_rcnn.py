@@ -7,15 +7,14 @@ from kerakit.layers.feature_pyramid import FeaturePyramid
 from kerakit.layers.roi_align import MultiScaleRoIAlign
 from kerakit.models.detection.box_head import BoxHead
 from kerakit.models.detection.detector import Detector
-from kerakit.models.detection.proposal_losses import proposal_losses, smooth_l1
+from kerakit.models.detection.proposal_losses import proposal_losses
 from kerakit.models.detection.region_detections import region_detections
+from kerakit.models.detection.region_losses import BOX_WEIGHTS, region_losses
 from kerakit.models.detection.region_numbers import checked_numbers
 from kerakit.models.detection.region_proposals import RegionProposalHead, propose
-from kerakit.models.detection.region_sampling import mean_over_chosen, sample_regions
-from kerakit.ops import decode_boxes, encode_boxes, pyramid_anchors, random_keys
+from kerakit.models.detection.region_sampling import sample_regions
+from kerakit.ops import decode_boxes, pyramid_anchors
 
-# Offsets of boxes over the deviations 0.1 and 0.2 that they have around proposals.
-BOX_WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 BINS = 7
 
 
@@ -125,14 +124,7 @@ class FasterRCNN(Detector):
             num_classes, units=self.numbers["head_units"], name="roi_heads_box", **policy
         )
         self.box_head.build((None, None, BINS, BINS, filters))
-        self.sampling_step = self.add_weight(
-            shape=(),
-            initializer="zeros",
-            dtype="int32",
-            trainable=False,
-            aggregation="only_first_replica",
-            name="sampling_step",
-        )
+        self.add_sampling_step()
         self.built = True  # its parts are
 
     def _region_reader(self, bins, name):
@@ -199,25 +191,20 @@ class FasterRCNN(Detector):
         )
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        # Validation draws the same samples every time.
-        step = ops.convert_to_tensor(self.sampling_step) if training else 0
-        parts = self.loss_parts_of(y, y_pred, sample_weight, step)
-        if training:
-            self.sampling_step.assign_add(1)
-        return self.total_loss(parts)
+        seed = 2 * self.numbers["seed"]
+        keys = self.sampling_keys(y, seed, seed + 1, training=training)
+        return self.total_loss(self.loss_parts_of(y, y_pred, sample_weight, keys))
 
-    def loss_parts_of(self, y, y_pred, sample_weight, step):
+    def loss_parts_of(self, y, y_pred, sample_weight, keys):
         """Dict of the loss's parts, each a scalar.
 
         Args:
             y: Targets of the batch.
             y_pred: What `call` gave.
             sample_weight: (B,) weight of each image, or None.
-            step: Integer on which the samples depend.
+            keys: Two (B,) keys, of the samples of anchors and of regions.
         """
         numbers = self.numbers
-        ids = y["example_id"] if "example_id" in y else ops.arange(ops.shape(y["boxes"])[0])
-        keys = [random_keys(ids, seed=2 * numbers["seed"] + i, step=step) for i in (0, 1)]
         parts = proposal_losses(
             y_pred["logits"],
             y_pred["offsets"],
@@ -255,16 +242,7 @@ class FasterRCNN(Detector):
         """
         del y
         logits, offsets = self.box_head(self.box_regions(features, sampled["regions"]))
-        labels = sampled["labels"]
-        cross_entropy = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
-        offsets = ops.take_along_axis(offsets, labels[..., None, None], axis=2)[:, :, 0]
-        wanted = encode_boxes(sampled["boxes"], sampled["regions"], weights=BOX_WEIGHTS)
-        box_losses = ops.sum(smooth_l1(offsets - ops.stop_gradient(wanted)), axis=-1)
-        box_losses = ops.where(sampled["is_positive"], box_losses, 0.0)
-        return {
-            "class_loss": mean_over_chosen(cross_entropy, sampled, sample_weight),
-            "box_loss": mean_over_chosen(box_losses, sampled, sample_weight),
-        }
+        return region_losses(logits, offsets, sampled, beta=1 / 9, sample_weight=sample_weight)
 
     def get_config(self):
         return {

@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from kerakit.models.detection.region_losses import smooth_l1
 from kerakit.models.detection.region_sampling import mean_over_chosen, share_in_crowd
 from kerakit.ops import box_area, encode_boxes, match_boxes, pairwise_iou, sample_matches
 from kerakit.ops.box_formats import in_box_precision
@@ -85,25 +86,3 @@ def proposal_losses(
         "objectness_loss": mean_over_chosen(cross_entropy, chosen, sample_weight),
         "proposal_box_loss": mean_over_chosen(box_losses, chosen, sample_weight),
     }
-
-
-def smooth_l1(x, *, beta=1 / 9):
-    """`x^2 / (2 beta)` for |x| < beta and `|x| - beta / 2` beyond.
-
-    Args:
-        x: Tensor of differences.
-        beta: Where the square ends, positive.
-
-    Returns:
-        Tensor of the same shape.
-
-    Reference:
-        Girshick, Fast R-CNN, 2015, Eq. 3, where beta is 1. Deviations: beta as in torchvision.
-
-    Example:
-
-    >>> [round(float(v), 4) for v in smooth_l1(ops.array([0.1, -1.0]))]
-    [0.045, 0.9444]
-    """
-    size = ops.abs(x)
-    return ops.where(size < beta, ops.square(x) * (0.5 / beta), size - 0.5 * beta)

@@ -6,7 +6,7 @@ from keras import ops
 from kerakit.models.detection.detector import Detector
 from kerakit.models.detection.region_detections import region_detections
 from kerakit.models.detection.region_sampling import mean_over_chosen, sample_regions
-from kerakit.ops import box_area, random_keys
+from kerakit.ops import box_area
 from kerakit.ops.box_formats import in_box_precision
 
 
@@ -52,14 +52,7 @@ class RegionClassifier(Detector):
             name="classes",
         )
         self.classes.build((None, model.features.outputs[0].shape[-1]))
-        self.step = self.add_weight(
-            shape=(),
-            initializer="zeros",
-            dtype="int32",
-            trainable=False,
-            aggregation="only_first_replica",
-            name="step",
-        )
+        self.add_sampling_step()
 
     @property
     def input_shape(self):
@@ -87,18 +80,16 @@ class RegionClassifier(Detector):
         )
 
     def compute_loss(self, x, y, y_pred, sample_weight=None, training=True):
-        ids = y["example_id"] if "example_id" in y else ops.arange(ops.shape(y["boxes"])[0])
+        (keys,) = self.sampling_keys(y, self.seed, training=training)
         sampled = sample_regions(
             x["proposals"],
             y,
-            random_keys(ids, seed=self.seed, step=self.step),
+            keys,
             size=self.regions,
             positive_fraction=self.positive_fraction,
             foreground=self.foreground,
             background=0.0,
         )
-        if training:
-            self.step.assign_add(1)
         crops = self._parent.value.crops(x["images"], sampled["regions"])
         (features,) = keras.tree.flatten(self.features(crops, training=training))
         logits = ops.reshape(self.classes(features), (-1, self.regions, self.classes.units))

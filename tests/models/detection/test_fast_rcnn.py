@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from kerakit.models.detection.fast_rcnn import BOX_WEIGHTS, fast_rcnn, smooth_l1
+from kerakit.models.detection.fast_rcnn import fast_rcnn
 from kerakit.models.detection.region_detections import region_detections
+from kerakit.models.detection.region_losses import BOX_WEIGHTS, smooth_l1
 from kerakit.models.detection.region_sampling import mean_over_chosen, sample_regions
 from tests.models.detection.rectangles import average_overlap, drawn, proposals_around
 from tests.reference.detection import suppressed_by_loop
@@ -102,7 +103,7 @@ def test_the_mean_is_of_images_and_their_chosen_regions():
 def test_smooth_l1():
     x = np.linspace(-3, 3, 13)
     expected = [0.5 * v * v if abs(v) < 1 else abs(v) - 0.5 for v in x]
-    np.testing.assert_allclose(smooth_l1(ops.array(x)), expected, atol=1e-6)
+    np.testing.assert_allclose(smooth_l1(ops.array(x), beta=1.0), expected, atol=1e-6)
 
 
 def losses_by_hand(model, inputs, truth):
@@ -150,7 +151,7 @@ def step(jit_compile, rng):
     model = model_of(score_threshold=0.3)
     model.compile(keras.optimizers.SGD(0.05), jit_compile=jit_compile)
     losses = model.fit(inputs, truth, batch_size=2, epochs=2, verbose=0, shuffle=False).history
-    assert int(model.step) == 4
+    assert int(model.sampling_step) == 4
     return losses, model.predict(inputs, verbose=0)
 
 

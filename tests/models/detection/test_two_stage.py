@@ -85,7 +85,8 @@ def losses(model, images, targets, **options):
     weight = options.get("sample_weight")
 
     def parts(images, targets):
-        return model.loss_parts_of(targets, model(images, training=True), weight, 0)
+        keys = model.sampling_keys(targets, 0, 1, training=False)
+        return model.loss_parts_of(targets, model(images, training=True), weight, keys)
 
     if BACKEND == "jax":  # which compiles every operation anew outside of a function
         parts = compiled(parts)
@@ -172,7 +173,8 @@ def test_is_lowered_for_tpu_and_cuda(training):
         mapping = list(zip(trainable, values, strict=True))
         with keras.StatelessScope(state_mapping=mapping):
             outputs = model(images, training=True)
-            return sum(model.loss_parts_of(targets, outputs, None, 0).values())
+            keys = model.sampling_keys(targets, 0, 1, training=False)
+            return sum(model.loss_parts_of(targets, outputs, None, keys).values())
 
     function = jax.grad(loss) if training else infer
     values = [v.value for v in trainable]

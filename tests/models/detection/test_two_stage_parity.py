@@ -113,7 +113,9 @@ def test_losses(name, request):
     """Of all anchors and proposals; the mean of what torchvision gives for each picture alone."""
     model = request.getfixturevalue("faster" if name == FASTER else "mask")
     outputs = model(cases.pictures(), training=True)
-    found = model.loss_parts_of(cases.targets(), outputs, None, 0)
+    targets = cases.targets()
+    keys = model.sampling_keys(targets, 0, 1, training=False)
+    found = model.loss_parts_of(targets, outputs, None, keys)
     expected = golden(f"{name}.losses").mean(axis=0)
     assert len(found) == len(expected)
     for part, value in zip(PARTS, expected, strict=False):
