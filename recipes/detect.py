@@ -1,13 +1,13 @@
 """Object detection and instance segmentation: what is where in an image, scored by mAP.
 
-Embedded digits composed into scenes, in minutes:
-    python -m recipes.detect scenes
+Expect, on two busy CPU cores, 2026-11-24, for images held out: blood-cells mAP@50 0.881, mAP
+0.555 (14 minutes of training); nuclei mask mAP@50 0.832, mask mAP 0.434 (12 minutes):
+    python -m recipes.detect nuclei --data coco:DIR --weights mobilenet_v2-b0353104.pth
 Your own images, with COCO's, VOC's or YOLO's annotations in DIR:
     python -m recipes.detect folder --data coco:DIR --model yolo_n
 
-A run writes runs/<name>/: log, curves, precision over recall, predictions beside the truth, best
-model, report and, verified, savedmodel/1/ for `kerakit predict` and `kerakit evaluate`. Stopped,
-it goes on when the same command is given again.
+A run writes runs/<name>/: log, curves, predictions beside the truth, best model, report and,
+verified, savedmodel/1/. Stopped, it goes on when the same command is given again.
 """
 
 from dataclasses import dataclass
@@ -74,7 +74,7 @@ class Config:
     val_fraction: float = 0.2
     """Part held out where the data have no validation part of their own."""
     group_by: str = ""
-    """Regular expression: files of which it finds the same text are held out together."""
+    """voc:DIR: regular expression; files of which it finds the same text are held out together."""
     skip_bad: bool = False
     """Leave out what is bad in the data, instead of stopping."""
     init: str = ""
@@ -110,7 +110,7 @@ PRESETS = {
         Config(data="coco:nuclei", model="maskrcnn_mobilenet_v2_fpn", size=(384, 384),
                normalization="image_max_imagenet", anchors=(12, 24, 48, 96, 192), flip="both",
                batch_size=2, epochs=6, optimizer="adamw", learning_rate=5e-4, weight_decay=1e-4,
-               weights="mobilenet_v2-b0353104.pth"),
+               weights="mobilenet_v2-b0353104.pth", keep="last"),
     ),
     "coco": (
         "Faster R-CNN with ResNet-50 by the recipe of torchvision's weights (37.0); not run here.",
@@ -141,12 +141,11 @@ def train(config):
     validation, metrics = kerakit.runs.validation_of(
         data, preparation, batch_size=config.batch_size, max_detections=model.max_detections
     )
+    steps = batches.steps_per_epoch
     rate = training.falling_rate(
-        config.schedule,
-        peak=config.learning_rate,
-        steps=config.epochs * batches.steps_per_epoch,
-        warm_up=round(config.warmup_epochs * batches.steps_per_epoch),
-    )
+        config.schedule, peak=config.learning_rate, steps=config.epochs * steps,
+        warm_up=round(config.warmup_epochs * steps),
+    )  # fmt: skip
     model.compile(
         optimizer=optimizer(config, rate),
         metrics=metrics(),

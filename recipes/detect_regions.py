@@ -65,7 +65,7 @@ class Config:
     val_fraction: float = 0.2
     """Part held out where the data have no validation part of their own."""
     group_by: str = ""
-    """Regular expression: files of which it finds the same text are held out together."""
+    """voc:DIR: regular expression; files of which it finds the same text are held out together."""
     skip_bad: bool = False
     """Leave out what is bad in the data, instead of stopping."""
     seed: int = 0

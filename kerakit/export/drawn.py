@@ -8,6 +8,8 @@ from kerakit.extras import need
 
 _NARROWEST, _WIDEST = 640, 1280
 _FONT_SIZE = 13
+# Of more objects, texts would hide the image.
+_MOST_TEXTS = 25
 
 
 def font(size):
@@ -66,7 +68,7 @@ def draw_objects(image, *, boxes, labels, texts, masks=None, factor=1.0):
         image: `PIL.Image.Image` in mode RGB; it is drawn into.
         boxes: (N, 4) xyxy in pixels of the image before it grew by `factor`.
         labels: N class numbers.
-        texts: N strings; an empty one is not written.
+        texts: N strings; an empty one is not written, and of more than 25 none.
         masks: None, or N arrays of values over the boxes, of which 0.5 and more are tinted.
         factor: See `at_a_readable_size`.
     """
@@ -78,7 +80,7 @@ def draw_objects(image, *, boxes, labels, texts, masks=None, factor=1.0):
     for box, label, text in zip(boxes, labels, texts, strict=True):
         color = _color(label)
         draw.rectangle(tuple(box), outline=color, width=2)
-        if text:
+        if text and len(boxes) <= _MOST_TEXTS:
             place = draw.textbbox((box[0] + 2, max(box[1] - _FONT_SIZE - 3, 0)), text, font=letters)
             draw.rectangle((place[0] - 2, place[1] - 1, place[2] + 1, place[3] + 1), fill=color)
             draw.text((place[0], place[1]), text, fill="white", font=letters, anchor="lt")

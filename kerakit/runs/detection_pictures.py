@@ -10,6 +10,7 @@ from kerakit.extras import need
 _CURVES = 10  # classes whose curves are drawn
 _SIDE = 400  # pixels of a panel's longer side
 _SHOWN_SCORE = 0.5
+_DARK = 160  # an image without a pixel of this value is shown brightened
 
 
 def plot_precision_recall(metric, path):
@@ -50,7 +51,7 @@ def plot_found(shown, source, classes, path):
     pixels = {}
     for number, example in enumerate(source.dataset().take(max(wanted, default=-1) + 1)):
         if number in wanted:
-            pixels[number] = example["image"].numpy()
+            pixels[number] = _bright(example["image"].numpy())
     panels = []
     for number, truth, found in shown:
         image, factor = at_a_readable_size(
@@ -70,6 +71,14 @@ def plot_found(shown, source, classes, path):
         )  # fmt: skip
         panels.append((left, right))
     _grid(pillow, panels).save(path)
+
+
+def _bright(pixels):
+    """A dark image over its brightest pixel, to be looked at."""
+    brightest = max(int(pixels.max()), 1)
+    if brightest >= _DARK:
+        return pixels
+    return (pixels.astype(np.float32) * (255.0 / brightest)).astype(np.uint8)
 
 
 def _texts(labels, classes, scores=None):
