@@ -24,7 +24,7 @@ import numpy as np
 
 import kerakit
 from kerakit import augment, training
-from kerakit.data import selective_search
+from kerakit.data import source_proposals
 from kerakit.errors import one_sentence
 from kerakit.extras import need
 from kerakit.metrics.detection_metrics import detection_metrics
@@ -105,9 +105,7 @@ def train(config):
     )
     model = build(config, len(data.classes))
     regions = [
-        selective_search.source_proposals(
-            source, num_proposals=config.proposals, quality=config.quality
-        )
+        source_proposals(source, num_proposals=config.proposals, quality=config.quality)
         for source in (data.train_source, data.val_source)
     ]
     batches = kerakit.data.ProposalBatches(

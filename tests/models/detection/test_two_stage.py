@@ -18,6 +18,8 @@ from tests.golden import classifiers
 from tests.reference.detection import suppressed_by_loop
 
 BACKEND = keras.backend.backend()
+# JAX compiles every operation of an eager step for itself.
+slow_on_jax = pytest.mark.slow if BACKEND == "jax" else lambda test: test
 SIDE, CLASSES = 64, 3
 PARTS = FasterRCNN.LOSS_PARTS
 NUMBERS = {
@@ -93,6 +95,7 @@ def losses(model, images, targets, **options):
     return {name: float(value) for name, value in parts(images, targets).items()}
 
 
+@slow_on_jax
 @pytest.mark.parametrize("kind", [pytest.param("faster", marks=pytest.mark.slow), "mask"])
 def test_stock_fit_evaluate_and_predict(kind):
     images, targets = scenes(3)
@@ -136,6 +139,7 @@ def trained_one_step(jit_compile):
     return loss, [new - old for new, old in zip(model.get_weights(), before, strict=True)]
 
 
+@slow_on_jax
 def test_training_step_under_xla():
     loss, changes = trained_one_step(False)
     compiled_loss, compiled_changes = trained_one_step(True)
@@ -145,13 +149,14 @@ def test_training_step_under_xla():
         np.testing.assert_allclose(other, one, rtol=1e-3, atol=1e-5 * largest)
 
 
+@slow_on_jax
 def test_inference_under_xla_and_any_batch_size():
     images, _ = scenes(3)
     model = tiny()
     expected = model.predict(images, batch_size=3, verbose=0)
     found = compiled(lambda x: model(x, training=False))(ops.convert_to_tensor(images))
     one = model.predict(images[:1], verbose=0)
-    assert len(np.unique(expected["classes"])) > 1
+    assert expected["num_detections"].min() > 1
     for name, value in expected.items():
         np.testing.assert_allclose(found[name], value, rtol=1e-4, atol=1e-3, err_msg=name)
         np.testing.assert_allclose(one[name], value[:1], rtol=1e-4, atol=1e-3, err_msg=name)
@@ -427,6 +432,7 @@ def test_frozen_taps_are_the_models(rng):
     assert len(feature_taps(model, names).trainable_weights) == 4 * 4
 
 
+@slow_on_jax
 @pytest.mark.parametrize("name", [name for name in BUILDERS if "mobilenet" in name])
 def test_backbone_takes_a_classifiers_weights(name):
     model = getattr(detection, name)(input_shape=(64, 64, 3), num_classes=2)

@@ -15,6 +15,8 @@ from kerakit.ops import grid_points
 from tests.conformance.case import compiled
 
 BACKEND = keras.backend.backend()
+# JAX compiles every operation of an eager step for itself.
+slow_on_jax = pytest.mark.slow if BACKEND == "jax" else lambda test: test
 SIZE, GRIDS, NUM_CELLS, CLASSES = (64, 96), [(8, 12), (4, 6), (2, 3)], 126, 3
 
 
@@ -274,6 +276,7 @@ def test_is_the_same_under_xla(rng):
         )
 
 
+@slow_on_jax
 def test_fits_predicts_and_loads_as_it_was_saved(rng, tmp_path):
     images, targets = scenes(rng, batch=3)
     model = small(score_threshold=0.009, max_detections=7)
