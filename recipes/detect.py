@@ -3,11 +3,11 @@
 Expect, on two busy CPU cores, 2026-11-24, for images held out: blood-cells mAP@50 0.881, mAP
 0.555 (14 minutes of training); nuclei mask mAP@50 0.832, mask mAP 0.434 (12 minutes):
     python -m recipes.detect nuclei --data coco:DIR --weights mobilenet_v2-b0353104.pth
+
 Your own images, with COCO's, VOC's or YOLO's annotations in DIR:
     python -m recipes.detect folder --data coco:DIR --model yolo_n
 
-A run writes runs/<name>/: log, curves, predictions beside the truth, best model, report and,
-verified, savedmodel/1/. Stopped, it goes on when the same command is given again.
+A run writes runs/<name>/, and goes on when it was stopped and the same command is given again.
 """
 
 from dataclasses import dataclass
