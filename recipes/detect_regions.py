@@ -29,7 +29,12 @@ from kerakit.errors import one_sentence
 from kerakit.extras import need
 from kerakit.metrics.detection_metrics import detection_metrics
 from kerakit.models import classification, detection
-from kerakit.models.detection import rcnn_stages, region_classifier, region_table
+from kerakit.models.detection import (
+    RegionClassifier,
+    fit_box_regression,
+    fit_svms,
+    region_table,
+)
 
 TAPS = {"fast_rcnn": "features_13_add", "rcnn": "avgpool"}
 
@@ -128,7 +133,7 @@ def train(config):
     run = kerakit.runs.Run(config, name=name, data=data, monitor="val_mAP")
     trained = model
     if config.model == "rcnn":
-        trained = region_classifier.RegionClassifier(model, seed=config.seed)
+        trained = RegionClassifier(model, seed=config.seed)
     steps = config.epochs * batches.steps_per_epoch
     rate = training.falling_rate(
         "cosine", peak=config.learning_rate, steps=steps, warm_up=min(50, steps // 10)
@@ -174,11 +179,11 @@ def learn_from_features(config, model, data, preparation, proposals):
     batches = kerakit.data.proposal_evaluation_batches(
         data.train_source, preparation, proposals=proposals, batch_size=config.batch_size
     )
-    table = region_table.region_table(model, batches)
-    found = rcnn_stages.fit_svms(
+    table = region_table(model, batches)
+    found = fit_svms(
         model, table, epochs=config.svm_epochs, batch_size=512, seed=config.seed, verbose=0
     )
-    counts = rcnn_stages.fit_box_regression(model, table)
+    counts = fit_box_regression(model, table)
     print(f"SVMs from {found['regions']} regions, boxes from {np.sum(counts)}")
 
 
