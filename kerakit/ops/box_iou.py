@@ -96,11 +96,22 @@ def elementwise_iou(boxes, others, *, kind="iou"):
     return diou - alpha * v
 
 
+def shared_area(boxes, others):
+    """Area that two boxes share, (...) for (..., 4) each; without a public name.
+
+    Column by column: with the columns as the last axis, of 4, kernels run at a fraction of the
+    speed.
+    """
+    left, top, right, bottom = split_boxes(boxes)
+    other_left, other_top, other_right, other_bottom = split_boxes(others)
+    width = ops.minimum(right, other_right) - ops.maximum(left, other_left)
+    height = ops.minimum(bottom, other_bottom) - ops.maximum(top, other_top)
+    return ops.relu(width) * ops.relu(height)
+
+
 def _overlap(boxes, others):
     """IoU and area of the union."""
-    corner = ops.maximum(boxes[..., :2], others[..., :2])
-    sides = ops.relu(ops.minimum(boxes[..., 2:], others[..., 2:]) - corner)
-    shared = sides[..., 0] * sides[..., 1]
+    shared = shared_area(boxes, others)
     union = box_area(boxes) + box_area(others) - shared
     return _quotient(shared, union), union
 

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from kerakit.models.detection.columns_in_use import columns_in_use
 from kerakit.models.detection.faster_rcnn import FasterRCNN
 from kerakit.models.detection.mask_head import MaskHead
 from kerakit.models.detection.region_sampling import mean_over_chosen
@@ -96,7 +97,7 @@ class MaskRCNN(FasterRCNN):
         What is used comes first. On TensorFlow outside XLA, where shapes may depend on the data,
         the branch computes as many regions an image as the fullest image uses.
         """
-        count, used = regions.shape[1], _columns_in_use(is_used)
+        count, used = regions.shape[1], columns_in_use(is_used)
         pooled = self.mask_regions(features, regions[:, :used])
         logits = self.mask_head(pooled, classes[:, :used])
         batch, _, height, width = ops.shape(logits)
@@ -136,14 +137,3 @@ class MaskRCNN(FasterRCNN):
 
     def get_config(self):
         return {**super().get_config(), **self.mask_options}
-
-
-def _columns_in_use(is_used):
-    """Columns up to the last that any image uses, or all where shapes are fixed."""
-    if keras.backend.backend() == "tensorflow":
-        from kerakit.ops import tensorflow_kernels
-
-        if tensorflow_kernels.takes_any_shape():
-            most = ops.max(ops.sum(ops.cast(is_used, "int32"), axis=1))
-            return ops.maximum(most, 1)
-    return is_used.shape[1]

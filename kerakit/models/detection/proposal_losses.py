@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from kerakit.models.detection.columns_in_use import columns_in_use
 from kerakit.models.detection.region_losses import smooth_l1
 from kerakit.models.detection.region_sampling import mean_over_chosen, share_in_crowd
 from kerakit.ops import box_area, encode_boxes, match_boxes, pairwise_iou, sample_matches
@@ -54,9 +55,12 @@ def proposal_losses(
     """
     boxes = in_box_precision(targets["boxes"])
     is_object = ops.logical_and(ops.cast(targets["labels"], "int32") >= 0, box_area(boxes) > 0)
+    # Every row is compared with every anchor, which took a third of a step.
+    used = columns_in_use(is_object)
+    boxes, is_object = boxes[:, :used], is_object[:, :used]
     crowd = None
     if "crowd" in targets:
-        crowd = ops.logical_and(is_object, ops.cast(targets["crowd"], "bool"))
+        crowd = ops.logical_and(is_object, ops.cast(targets["crowd"][:, :used], "bool"))
         is_object = ops.logical_and(is_object, ops.logical_not(crowd))
     matches = match_boxes(
         pairwise_iou(boxes, anchors[None]),

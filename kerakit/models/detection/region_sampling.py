@@ -4,6 +4,7 @@ from keras import ops
 
 from kerakit.ops import box_area, match_boxes, pairwise_iou, sample_matches
 from kerakit.ops.box_formats import in_box_precision
+from kerakit.ops.box_iou import shared_area
 
 _NEITHER = -2
 
@@ -93,9 +94,7 @@ def mean_over_chosen(losses, sampled, sample_weight=None):
 
 def share_in_crowd(candidates, boxes, is_crowd):
     """(B, R): the largest share of each candidate that lies in one crowd."""
-    corner = ops.maximum(candidates[:, :, None, :2], boxes[:, None, :, :2])
-    end = ops.minimum(candidates[:, :, None, 2:], boxes[:, None, :, 2:])
-    shared = box_area(ops.concatenate([corner, ops.maximum(end, corner)], axis=-1))
-    shared = ops.where(is_crowd[:, None, :], shared, 0.0)
+    shared = shared_area(boxes[:, :, None], candidates[:, None])
+    shared = ops.max(ops.where(is_crowd[..., None], shared, 0.0), axis=1)
     area = box_area(candidates)
-    return ops.max(shared, axis=-1) / ops.where(area > 0, area, 1.0)
+    return shared / ops.where(area > 0, area, 1.0)
