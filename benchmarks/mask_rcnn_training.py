@@ -6,11 +6,16 @@ Both: MobileNetV2 with torchvision's ImageNet weights and fixed norms, a pyramid
 box head of 256 units, a mask head of 64 filters, the same anchors, numbers of proposals and
 samples, images of 384 x 384 from the same file, each over its brightest pixel and then ImageNet's
 statistics, batches of 2, flips both ways, AdamW with the same falling rate. Each side is a process
-of its own, one after the other; counted is the wall time from its start to its last step, tracing
-included, evaluation left out. Both are scored by the same metric on the masks in original pixels.
+of its own, one after the other; counted is the wall time from its first line to its last step,
+imports and tracing included, evaluation left out. Both are scored by the same metric on the masks
+in original pixels.
 
-Not alike: the order of the images and the draws of flips and samples. kerakit runs what
-`recipes.detect nuclei` runs, without its validation after each epoch.
+Not alike: the order of the images and the draws of flips and samples; kerakit's time has the
+reading and checking of the set in it, torchvision gets images and masks as arrays. kerakit trains
+as `recipes.detect nuclei` does, without its validation after each epoch.
+
+On two cores, 2026-11-24, 300 steps, one seed, two runs: kerakit 177 and 169 s, mask mAP@50 0.772
+and 0.779, torchvision 126 and 132 s, 0.780 and 0.780. The steps themselves took 108 s of the 169.
 """
 
 import os

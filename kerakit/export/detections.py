@@ -48,56 +48,55 @@ def detection_differences(expected, served, *, masks):
     like it: two that are as good as equally sure may stand in another order. Boxes differ by a
     part of the largest coordinate, masks by a probability, the mean over their cells (a cell at
     an edge differs by much more than the box does). An object that the other answer has not is
-    as far off as its score is above the last one of the image, which rounding may drop.
+    as far off as its score; where the other answer is full, so that rounding may have dropped
+    it, as its score is above the last one there.
     """
+    compared = ("boxes", "scores", "masks") if masks else ("boxes", "scores")
     scale = max(np.abs(expected["boxes"]).max(initial=0.0), 1.0)
-    worst = dict.fromkeys(("boxes", "scores", "masks") if masks else ("boxes", "scores"), 0.0)
-    counted = named = True
-    for image in range(len(expected["scores"])):
-        sides = []
-        for answer in (expected, served):
-            number = int(answer["num_detections"][image])
-            is_object = answer["class_ids"][image] >= 0
-            counted &= number == is_object.sum() and bool(is_object[:number].all())
-            sides.append({name: value[image][:number] for name, value in answer.items()
-                          if name != "num_detections"})  # fmt: skip
-        lowest = min((side["scores"].min() for side in sides if len(side["scores"])), default=0)
-        name_of = dict(zip(sides[0]["class_ids"], sides[0]["class_names"], strict=True))
-        named &= all(
-            name_of.get(number, name) == name
-            for number, name in zip(sides[1]["class_ids"], sides[1]["class_names"], strict=True)
-        )
-        for one, other in (sides, sides[::-1]):
-            for name, value in _unlikeness(one, other, scale, lowest).items():
-                worst[name] = max(worst[name], value)
-    return {
-        **worst,
-        "num_detections": 0.0 if counted else float("inf"),
-        "class_names": 0.0 if named else float("inf"),
-    }
-
-
-def _unlikeness(one, other, scale, lowest):
-    """Of each output the largest difference of the objects of one answer from those of another."""
-    worst = dict.fromkeys(("boxes", "scores", "masks") if "masks" in one else ("boxes", "scores"))
-    worst = dict.fromkeys(worst, 0.0)
-    for row, number in enumerate(one["class_ids"]):
-        same = np.flatnonzero(other["class_ids"] == number)
-        score = one["scores"][row]
-        if len(same):
-            boxes = np.abs(other["boxes"][same] - one["boxes"][row]).max(axis=-1) / scale
-            scores = np.abs(other["scores"][same] - score)
-            match = np.argmin(np.maximum(boxes, scores))
-            found = {"boxes": boxes[match], "scores": scores[match]}
-            if "masks" in one:
-                difference = other["masks"][same[match]] - one["masks"][row]
-                found["masks"] = np.abs(difference).mean()
-        if not len(same) or max(found["boxes"], found["scores"]) > score - lowest:
-            # Not in the other answer: what it has above the last one.
-            found = {"scores": score - lowest}
-        for name, value in found.items():
-            worst[name] = max(worst[name], float(value) if np.isfinite(value) else float("inf"))
+    worst = dict.fromkeys((*compared, "num_detections", "class_names"), 0.0)
+    for image, rows in enumerate(expected["scores"]):
+        pair = [_objects(answer, image) for answer in (expected, served)]
+        if any(objects is None for objects in pair):
+            worst["num_detections"] = float("inf")
+            continue
+        name_of = dict(zip(pair[0]["class_ids"], pair[0]["class_names"], strict=True))
+        for number, name in zip(pair[1]["class_ids"], pair[1]["class_names"], strict=True):
+            if name_of.get(number, name) != name:
+                worst["class_names"] = float("inf")
+        for one, other in (pair, pair[::-1]):
+            is_full = len(other["scores"]) == len(rows)
+            lowest = other["scores"].min() if is_full else 0.0
+            for row in range(len(one["scores"])):
+                for name, value in _unlikeness(one, row, other, scale, lowest).items():
+                    value = float(value) if np.isfinite(value) else float("inf")
+                    worst[name] = max(worst[name], value)
     return worst
+
+
+def _objects(answer, image):
+    """The rows of an image that are objects; None if they are not as many as is said."""
+    number, is_object = int(answer["num_detections"][image]), answer["class_ids"][image] >= 0
+    if number != is_object.sum() or not is_object[:number].all():
+        return None
+    return {name: rows[image][:number] for name, rows in answer.items() if name != "num_detections"}
+
+
+def _unlikeness(one, row, other, scale, lowest):
+    """By how much the object most like that of a row differs from it, in each output."""
+    score = one["scores"][row]
+    missing = {"scores": score - lowest}
+    same = np.flatnonzero(other["class_ids"] == one["class_ids"][row])
+    if not len(same):
+        return missing
+    boxes = np.abs(other["boxes"][same] - one["boxes"][row]).max(axis=-1) / scale
+    scores = np.abs(other["scores"][same] - score)
+    match = np.argmin(np.maximum(boxes, scores))
+    if max(boxes[match], scores[match]) > missing["scores"]:
+        return missing
+    found = {"boxes": boxes[match], "scores": scores[match]}
+    if "masks" in one:
+        found["masks"] = np.abs(other["masks"][same[match]] - one["masks"][row]).mean()
+    return found
 
 
 def check_detector(model, classes, *, masks):

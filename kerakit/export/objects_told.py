@@ -27,14 +27,13 @@ def objects_told(answer, *, threshold, top=None):
     >>> objects_told(answer, threshold=0.5, top=5)[0]
     ['1 cell', 'cell 0.90 at 1 2 8 9']
     """
-    kept = [k for k in range(int(answer["num_detections"])) if answer["scores"][k] >= threshold]
     objects = [
         {
-            "class": as_text(answer["class_names"][k]),
+            "class": _as_text(answer["class_names"][k]),
             "score": float(answer["scores"][k]),
             "box": [round(float(edge), 2) for edge in answer["boxes"][k]],
         }
-        for k in kept[:top]
+        for k in _kept(answer, threshold, top)
     ]
     counts = collections.Counter(thing["class"] for thing in objects)
     words = [", ".join(f"{number} {name}" for name, number in counts.most_common()) or "nothing"]
@@ -56,14 +55,13 @@ def write_objects(image_file, answer, path, *, threshold, top=None):
         threshold: Least score.
         top: At most so many; None for all.
     """
-    kept = [k for k in range(int(answer["num_detections"])) if answer["scores"][k] >= threshold]
-    kept = kept[:top]
+    kept = _kept(answer, threshold, top)
     image, factor = at_a_readable_size(upright(image_file))
     draw_objects(
         image,
         boxes=[answer["boxes"][k] for k in kept],
         labels=[answer["class_ids"][k] for k in kept],
-        texts=[f"{as_text(answer['class_names'][k])} {answer['scores'][k]:.2f}" for k in kept],
+        texts=[f"{_as_text(answer['class_names'][k])} {answer['scores'][k]:.2f}" for k in kept],
         masks=[answer["masks"][k] for k in kept] if "masks" in answer else None,
         factor=factor,
     )
@@ -71,5 +69,11 @@ def write_objects(image_file, answer, path, *, threshold, top=None):
     image.save(path)
 
 
-def as_text(name):
+def _kept(answer, threshold, top):
+    """Rows of the objects to tell, the surest first."""
+    rows = range(int(answer["num_detections"]))
+    return [row for row in rows if answer["scores"][row] >= threshold][:top]
+
+
+def _as_text(name):
     return name.decode() if isinstance(name, bytes) else str(name)

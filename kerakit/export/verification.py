@@ -79,8 +79,9 @@ def verify(directory, model, *, images=None):
 
     Raises:
         VerificationError: If an answer differs by more than 1e-5, or 1e-4 where norms were
-            folded into the layers before them (logits: relative to the largest), or a broken
-            file is not refused with a clear error.
+            folded into the layers before them (logits: relative to the largest; boxes: to the
+            largest coordinate; masks: the mean over a mask's cells), or a broken file is not
+            refused with a clear error.
         InputError: If the directory holds no export of kerakit's.
     """
     start = time.monotonic()

@@ -97,10 +97,17 @@ def elementwise_iou(boxes, others, *, kind="iou"):
 
 
 def shared_area(boxes, others):
-    """Area that two boxes share, (...) for (..., 4) each; without a public name.
+    """Area that two boxes share.
 
     Column by column: with the columns as the last axis, of 4, kernels run at a fraction of the
     speed.
+
+    Args:
+        boxes: (..., 4) xyxy in pixels.
+        others: (..., 4) xyxy in pixels, of a shape that broadcasts.
+
+    Returns:
+        (...) in pixels, 0 where they do not meet.
     """
     left, top, right, bottom = split_boxes(boxes)
     other_left, other_top, other_right, other_bottom = split_boxes(others)

@@ -109,9 +109,9 @@ def judge_detector(run, model, batches, metrics, *, data):
         scored = model.scored(x, y, model.predict_on_batch(x))
         for metric in metrics:
             metric.update_state(*scored)
-        for truth, found in zip(*(_rows(side) for side in scored), strict=True):
-            if len(shown) < SHOWN:
-                shown.append((int(truth["example_id"]), truth, found))
+        if len(shown) < SHOWN:
+            pairs = zip(*(_rows(side) for side in scored), strict=True)
+            shown += [(int(truth["example_id"]), truth, found) for truth, found in pairs]
     figures, by_class = _figures(metrics, data)
     shown_of = [f"{metric.prefix}{name}" for metric in metrics for name in ("mAP", "mAP@50")]
     plot_curves(run.log.rows, run.folder / "curves.png", validation_only=shown_of)
@@ -119,7 +119,7 @@ def judge_detector(run, model, batches, metrics, *, data):
     for metric in metrics:
         pictures.append(f"{metric.prefix}precision_recall.png")
         plot_precision_recall(metric, run.folder / pictures[-1])
-    plot_found(shown, data.val_source, data.classes, run.folder / "predictions.png")
+    plot_found(shown[:SHOWN], data.val_source, data.classes, run.folder / "predictions.png")
     pictures.append("predictions.png")
     milliseconds = 1000 * _seconds_an_image(model, batches)
     notes = {"answers": f"{milliseconds:.1f} ms an image, one at a time, prepared before"}

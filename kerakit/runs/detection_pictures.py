@@ -92,7 +92,7 @@ def _texts(labels, classes, scores=None):
 def _inside(side, kept):
     """Of whole masks the part within each box, as `draw_objects` takes them."""
     whole = side.get("masks")
-    if whole is None or whole.shape[-1] == whole.shape[-2] == 112:
+    if whole is None:
         return None
     parts = []
     for mask, box in zip(whole[kept], side["boxes"][kept], strict=True):

@@ -130,8 +130,8 @@ def test_what_does_not_fit(options, said, model, task, tmp_path):
         )
 
 
-def answer(scores, boxes, classes):
-    number, rows = len(scores), 4
+def answer(scores, boxes, classes, rows=4):
+    number = len(scores)
     padding = rows - number
     return {
         "boxes": np.array([[*boxes, *[[0, 0, 0, 0]] * padding]], "float32"),
@@ -173,10 +173,17 @@ def test_an_object_that_is_missing_counts(other, least):
         assert max(detection_differences(*pair, masks=False).values()) >= least
 
 
-def test_the_last_object_may_be_dropped_by_rounding():
-    one = answer([0.9, 0.5], [A, C], [0, 1])
-    other = answer([0.9], [A], [0])
-    assert detection_differences(one, other, masks=False)["scores"] == 0
+def test_rounding_may_drop_the_last_object_of_a_full_answer():
+    one = answer([0.9, 0.5], [A, C], [0, 1], rows=2)
+    other = answer([0.9, 0.5], [A, B], [0, 1], rows=2)
+    assert max(detection_differences(one, other, masks=False).values()) == 0
+
+
+@pytest.mark.parametrize("other", [answer([0.5], [B], [1]), answer([], [[0] * 4] * 0, [])])
+def test_an_object_that_is_alone_cannot_move_or_go(other):
+    one = answer([0.5], [C], [1])
+    for pair in ((one, other), (other, one)):
+        assert max(detection_differences(*pair, masks=False).values()) >= 0.4
 
 
 def test_a_wrong_name_or_count_never_passes():

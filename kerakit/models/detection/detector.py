@@ -180,9 +180,7 @@ class Detector(keras.Model):
         scored = self.scored(x, y, y_pred)
         if scored is None:
             return figures
-        if isinstance(sample_weight, dict):
-            # Given arrays, Keras repeats the weights for each of the targets.
-            sample_weight = next(iter(sample_weight.values()))
+        sample_weight = image_weights(sample_weight)
         for metric in self._detection_metrics():
             metric.update_state(*scored, sample_weight=sample_weight)
             # Reading it belongs to the end of the epoch, in a step that is not traced too.
@@ -198,6 +196,18 @@ class Detector(keras.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.optimizer is not None and self.built:
             self.optimizer.build(self.trainable_variables)
+
+
+def image_weights(sample_weight):
+    """The weights of a batch's images, (B,) or None.
+
+    Args:
+        sample_weight: What Keras gives: None, one array, or, where it was given arrays, the same
+            one for each of the targets in a dict.
+    """
+    if isinstance(sample_weight, dict):
+        return next(iter(sample_weight.values()))
+    return sample_weight
 
 
 class _Itself(keras.losses.Loss):

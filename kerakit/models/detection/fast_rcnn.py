@@ -5,7 +5,7 @@ from keras import ops
 
 from kerakit.layers.roi_pool import RoIPool
 from kerakit.models.detection.box_head import BoxHead
-from kerakit.models.detection.detector import Detector
+from kerakit.models.detection.detector import Detector, image_weights
 from kerakit.models.detection.region_backbone import region_backbone
 from kerakit.models.detection.region_detections import region_detections
 from kerakit.models.detection.region_losses import BOX_WEIGHTS, region_losses
@@ -195,7 +195,9 @@ class FastRCNN(Detector):
             background=self.background,
         )
         logits, offsets = self.head(self.pool(y_pred["features"], sampled["regions"]))
-        parts = region_losses(logits, offsets, sampled, beta=1.0, sample_weight=sample_weight)
+        parts = region_losses(
+            logits, offsets, sampled, beta=1.0, sample_weight=image_weights(sample_weight)
+        )
         return self.total_loss(parts)
 
     def get_config(self):

@@ -6,7 +6,7 @@ from keras import ops
 from kerakit.layers.feature_pyramid import FeaturePyramid
 from kerakit.layers.roi_align import MultiScaleRoIAlign
 from kerakit.models.detection.box_head import BoxHead
-from kerakit.models.detection.detector import Detector
+from kerakit.models.detection.detector import Detector, image_weights
 from kerakit.models.detection.proposal_losses import proposal_losses
 from kerakit.models.detection.region_detections import region_detections
 from kerakit.models.detection.region_losses import BOX_WEIGHTS, region_losses
@@ -193,7 +193,7 @@ class FasterRCNN(Detector):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         seed = 2 * self.numbers["seed"]
         keys = self.sampling_keys(y, seed, seed + 1, training=training)
-        return self.total_loss(self.loss_parts_of(y, y_pred, sample_weight, keys))
+        return self.total_loss(self.loss_parts_of(y, y_pred, image_weights(sample_weight), keys))
 
     def loss_parts_of(self, y, y_pred, sample_weight, keys):
         """Dict of the loss's parts, each a scalar.

@@ -33,7 +33,7 @@ def rcnn(
     """R-CNN over given proposals.
 
     It is trained in stages, each a function that can be read for itself:
-    `RegionClassifier(model.features, ...)` fine-tunes the network by stock `fit`,
+    `RegionClassifier(model, ...)` fine-tunes the network by stock `fit`,
     `region_table` computes the features of all regions once, `fit_svms` and `fit_box_regression`
     learn from these.
 

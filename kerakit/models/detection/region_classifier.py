@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from kerakit.models.detection.detector import Detector
+from kerakit.models.detection.detector import Detector, image_weights
 from kerakit.models.detection.region_detections import region_detections
 from kerakit.models.detection.region_sampling import mean_over_chosen, sample_regions
 from kerakit.ops import box_area
@@ -94,7 +94,9 @@ class RegionClassifier(Detector):
         (features,) = keras.tree.flatten(self.features(crops, training=training))
         logits = ops.reshape(self.classes(features), (-1, self.regions, self.classes.units))
         losses = ops.sparse_categorical_crossentropy(sampled["labels"], logits, from_logits=True)
-        return self.total_loss({"class_loss": mean_over_chosen(losses, sampled, sample_weight)})
+        return self.total_loss(
+            {"class_loss": mean_over_chosen(losses, sampled, image_weights(sample_weight))}
+        )
 
 
 class _Untracked:

@@ -34,6 +34,30 @@ def region_detections(
     boxes = clip_boxes(ops.take_along_axis(boxes, candidates[..., None], axis=1), image_size)
     scores = ops.where(box_area(boxes) > 0, scores, float("-inf"))
     classes = ops.cast(candidates % num_classes, "int32")
+    return suppressed(
+        boxes,
+        scores,
+        classes,
+        score_threshold=score_threshold,
+        iou_threshold=iou_threshold,
+        max_detections=max_detections,
+    )
+
+
+def suppressed(boxes, scores, classes, *, score_threshold, iou_threshold, max_detections):
+    """Detections, of which none covers another of its class too far.
+
+    Args:
+        boxes: (B, M, 4) xyxy in pixels.
+        scores: (B, M).
+        classes: (B, M) int32.
+        score_threshold: Only scores above it count.
+        iou_threshold: Largest IoU of two detections of one class.
+        max_detections: D, detections of an image.
+
+    Returns:
+        As `region_detections`.
+    """
     kept, num_detections = non_max_suppression(
         boxes,
         scores,

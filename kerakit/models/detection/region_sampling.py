@@ -77,7 +77,7 @@ def mean_over_chosen(losses, sampled, sample_weight=None):
     Args:
         losses: (B, S) loss of each region.
         sampled: What `sample_regions` gave.
-        sample_weight: (B,) weight of each image, a dict of such, or None.
+        sample_weight: (B,) weight of each image, or None.
 
     Returns:
         A scalar, 0 where no region was chosen.
@@ -85,8 +85,6 @@ def mean_over_chosen(losses, sampled, sample_weight=None):
     is_chosen = ops.cast(sampled["is_chosen"], losses.dtype)
     count = ops.maximum(ops.sum(is_chosen, axis=-1), 1.0)
     of_image = ops.sum(ops.where(sampled["is_chosen"], losses, 0.0), axis=-1) / count
-    if isinstance(sample_weight, dict):
-        sample_weight = next(iter(sample_weight.values()))
     if sample_weight is not None:
         of_image = of_image * ops.reshape(ops.cast(sample_weight, losses.dtype), (-1,))
     return ops.mean(of_image)

@@ -6,14 +6,14 @@ from keras import ops
 from kerakit.layers.arguments import check_whole
 from kerakit.losses.distribution_focal import distribution_focal
 from kerakit.losses.quality_focal import quality_focal
-from kerakit.models.detection.detector import Detector
+from kerakit.models.detection.detector import Detector, image_weights
+from kerakit.models.detection.region_detections import suppressed
 from kerakit.models.detection.task_aligned_matching import points_in_boxes, task_aligned_matching
 from kerakit.models.detection.yolo_network import STRIDES, yolo_network
 from kerakit.models.family import check_classifier, member
 from kerakit.ops.anchors import grid_points
 from kerakit.ops.box_geometry import clip_boxes
 from kerakit.ops.box_iou import elementwise_iou
-from kerakit.ops.non_max_suppression import non_max_suppression
 
 LOSS_PARTS = ("class_loss", "box_loss", "edge_loss")
 
@@ -121,22 +121,14 @@ class YOLO(Detector):
         boxes = clip_boxes(self.boxes_of(outputs["edge_logits"]), self.image_size)
         boxes = ops.take_along_axis(boxes, (pair // self.num_classes)[..., None], axis=1)
         classes = pair % self.num_classes
-        found, number = non_max_suppression(
+        return suppressed(
             boxes,
             scores,
-            iou_threshold=self.iou_threshold,
-            max_output=self.max_detections,
+            classes,
             score_threshold=self.score_threshold,
-            classes=classes if self.num_classes > 1 else None,
+            iou_threshold=self.iou_threshold,
+            max_detections=self.max_detections,
         )
-        is_found = ops.arange(self.max_detections, dtype="int32")[None] < number[:, None]
-        boxes = ops.take_along_axis(boxes, found[..., None], axis=1)
-        return {
-            "boxes": ops.where(is_found[..., None], boxes, 0.0),
-            "scores": ops.where(is_found, ops.take_along_axis(scores, found, axis=1), 0.0),
-            "classes": ops.where(is_found, ops.take_along_axis(classes, found, axis=1), -1),
-            "num_detections": number,
-        }
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         points, strides = self._cells()
@@ -199,9 +191,8 @@ class YOLO(Detector):
 
 
 def _of_images(sample_weight, batch):
-    """(B, 1) float32 weights; Keras gives one array, or repeats it for each of the targets."""
-    if isinstance(sample_weight, dict):
-        sample_weight = next(iter(sample_weight.values()))
+    """(B, 1) float32 weights, 1 where there are none."""
+    sample_weight = image_weights(sample_weight)
     if sample_weight is None:
         return ops.ones((batch, 1), "float32")
     return ops.reshape(ops.cast(sample_weight, "float32"), (-1, 1))

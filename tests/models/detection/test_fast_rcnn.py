@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
+from kerakit.models.detection.detector import image_weights
 from kerakit.models.detection.fast_rcnn import fast_rcnn
 from kerakit.models.detection.region_detections import region_detections
 from kerakit.models.detection.region_losses import BOX_WEIGHTS, smooth_l1
@@ -96,8 +97,9 @@ def test_the_mean_is_of_images_and_their_chosen_regions():
     assert float(mean_over_chosen(losses, chosen)) == pytest.approx((1.5 + 4) / 3)
     weights = np.array([2.0, 0.0, 1.0], "float32")
     assert float(mean_over_chosen(losses, chosen, weights)) == pytest.approx(3 / 3)
-    weights = {"boxes": weights, "labels": weights}
-    assert float(mean_over_chosen(losses, chosen, weights)) == pytest.approx(3 / 3)
+    by_target = image_weights({"boxes": weights, "labels": weights})
+    assert float(mean_over_chosen(losses, chosen, by_target)) == pytest.approx(3 / 3)
+    assert image_weights(None) is None
 
 
 def test_smooth_l1():
