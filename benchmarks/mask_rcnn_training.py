@@ -1,6 +1,6 @@
 """A small Mask R-CNN trained by kerakit and by torchvision, on the same images, for as many steps.
 
-python -m benchmarks.mask_rcnn_training --data coco:DIR --weights FILE [--steps 300] [--json FILE]
+python -m benchmarks.mask_rcnn_training --data coco:DIR --weights FILE [--steps 300] [--seed 0]
 
 Both: MobileNetV2 with torchvision's ImageNet weights and fixed norms, a pyramid of 64 filters, a
 box head of 256 units, a mask head of 64 filters, the same anchors, numbers of proposals and
@@ -53,7 +53,7 @@ def kerakit(arguments, start):
     from kerakit.models.detection import maskrcnn_mobilenet_v2_fpn
     from kerakit.runs import validation_of
 
-    keras.utils.set_random_seed(0)
+    keras.utils.set_random_seed(arguments.seed)
     images = data.load(arguments.data, task="instance_segmentation")
     preparation = data.Preparation(height=SIZE, width=SIZE)
     model = maskrcnn_mobilenet_v2_fpn(
@@ -68,7 +68,7 @@ def kerakit(arguments, start):
     )
     weights.load_torchvision(model.backbone, arguments.weights, skip=("classifier.",))
     batches = data.DetectionBatches(
-        images.train_source, preparation, batch_size=BATCH, seed=0,
+        images.train_source, preparation, batch_size=BATCH, seed=arguments.seed,
         augment=augment.RandomFlip(vertical=True),
     )  # fmt: skip
     validation, metrics = validation_of(
@@ -99,8 +99,8 @@ def torchvision(arguments, start):
     from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
     from torchvision.ops import FrozenBatchNorm2d
 
-    torch.manual_seed(0)
-    draw = np.random.default_rng(0)
+    torch.manual_seed(arguments.seed)
+    draw = np.random.default_rng(arguments.seed)
     stored = np.load(arguments.stored)
     classes = int(stored["classes"])
     trained = mobilenet_v2(norm_layer=FrozenBatchNorm2d)
@@ -237,6 +237,7 @@ def main():
     parser.add_argument("--data", required=True, help="coco:DIR with masks")
     parser.add_argument("--weights", required=True, help="MobileNetV2 of torchvision, .npz")
     parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", choices=tuple(SIDES), help="one side")
     parser.add_argument("--json", help="write the figures there too")
     for hidden in ("--side", "--stored", "--found", "--answer"):
@@ -262,11 +263,12 @@ def main():
             given[1] += ".npz"
             command = [sys.executable, "-m", "benchmarks.mask_rcnn_training", "--side", side]
             command += ["--data", arguments.data, "--weights", arguments.weights]
-            subprocess.run([*command, "--steps", str(arguments.steps), *given], check=True)
+            command += [f"--steps={arguments.steps}", f"--seed={arguments.seed}"]
+            subprocess.run([*command, *given], check=True)
             results[side] = json.loads(Path(folder, "answer").read_text())
             if side == "torchvision":
                 results[side] |= scored(images, Path(folder, "found.npz"))
-    print(f"{arguments.steps} steps of {BATCH} images")
+    print(f"{arguments.steps} steps of {BATCH} images, seed {arguments.seed}")
     for side, result in results.items():
         print(
             f"{side:<12} {result['seconds']:8.0f} s   mask mAP@50 {result['mAP@50']:.3f}   "

@@ -87,7 +87,8 @@ def _parser():
         type=argument_types.positive,
         metavar="N",
         help="the N most probable classes of each image (default: 1; of a model for several "
-        "labels an image, those that it names); of a detector, the N surest objects, each told",
+        "labels an image, those that it names); of a detector, the N surest objects, each told; of "
+        "masks, the N classes of the most pixels (default: all)",
     )
     predict.add_argument(
         "--threshold",
@@ -103,7 +104,14 @@ def _parser():
         "--pictures",
         type=argument_types.path,
         metavar="DIR",
-        help="draw each image with its answer below, or the objects found in it",
+        help="draw each image with its answer below, the objects found in it, or its mask over it",
+    )
+    predict.add_argument(
+        "--masks",
+        type=argument_types.path,
+        metavar="DIR",
+        help="of a model that gives a class for each pixel: write the masks there, a PNG each "
+        "whose grey values are the classes' numbers",
     )
     _add_batch_size(predict)
 
@@ -120,7 +128,7 @@ def _parser():
         required=True,
         metavar="SOURCE",
         help="digits, folder:DIR, csv:FILE, tfds:NAME; of a detector coco:DIR, voc:DIR, yolo:DIR, "
-        "digit-scenes; its classes must be the export's",
+        "digit-scenes; of masks masks:DIR, digit-scenes; its classes must be the export's",
     )
     evaluate.add_argument(
         "--json", type=argument_types.path, metavar="FILE", help="write the figures there too"
@@ -187,15 +195,22 @@ def _cost(arguments):
 def _predict(arguments):
     # Before TensorFlow, which takes seconds to load: a mistyped name is told at once.
     files = image_files(arguments.images)
-    if arguments.pictures:
-        spare_inputs(files, arguments.pictures)
+    for option in ("pictures", "masks"):
+        if getattr(arguments, option):
+            spare_inputs(files, getattr(arguments, option), option=option)
     export = _load_export()
     from kerakit.export.file_answers import file_answers
-    from kerakit.export.told import tell_classes, tell_objects
+    from kerakit.export.masks_told import write_mask
+    from kerakit.export.told import teller
 
     served = export.Served(arguments.directory)
     width = max(len(str(file)) for file, _ in files)
-    tell = tell_objects if "num_detections" in served.outputs else tell_classes
+    tell = teller(served.card["task"])
+    if arguments.masks and "mask" not in served.outputs:
+        raise InputError(
+            f"--masks is for a model that gives a class for each pixel, and {served.folder} is for "
+            f"{served.card['task'].replace('_', ' ')}."
+        )
 
     records, unreadable = [], 0
     answers = file_answers(served, [file for file, _ in files], batch_size=arguments.batch_size)
@@ -213,6 +228,8 @@ def _predict(arguments):
         if arguments.pictures:
             path = arguments.pictures / picture
             _writing(arguments.pictures, draw, file, path)
+        if arguments.masks:
+            _writing(arguments.masks, write_mask, answer["mask"], arguments.masks / picture)
 
     if arguments.json:
         _write_json(arguments.json, records)

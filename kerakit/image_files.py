@@ -40,12 +40,12 @@ def image_files(paths):
     return named
 
 
-def spare_inputs(files, pictures):
+def spare_inputs(files, pictures, *, option="pictures"):
     """Refuses to draw over an image that is read."""
     read = {file.resolve() for file, _ in files}
     for _, picture in files:
         if (pictures / picture).resolve() in read:
             raise InputError(
-                f"--pictures {pictures} would overwrite {pictures / picture}, which is one of the "
+                f"--{option} {pictures} would overwrite {pictures / picture}, which is one of the "
                 "images; give another folder."
             )

@@ -1,8 +1,9 @@
 """Initial weights that Keras has under no name of their own."""
 
 import keras
+import numpy as np
 
-__all__ = ["HeNormal"]
+__all__ = ["Bilinear", "HeNormal"]
 
 
 @keras.saving.register_keras_serializable(package="kerakit")
@@ -45,6 +46,43 @@ class HeNormal(keras.initializers.VarianceScaling):
 
     def get_config(self):
         return {"seed": super().get_config()["seed"]}
+
+
+@keras.saving.register_keras_serializable(package="kerakit")
+class Bilinear(keras.initializers.Initializer):
+    """Weights with which a transposed convolution enlarges by bilinear interpolation.
+
+    Each channel goes to the channel of its number, by a tent over the F x F places:
+    `w(y, x) = (1 - |y - c| / r) (1 - |x - c| / r)` with `r = ceil(F / 2)` and `c` the middle. With
+    F = 2 S - S mod 2 at stride S it is bilinear upsampling by S, from which a segmenter learns a
+    better one. Keras has no such initializer; `keras.layers.UpSampling2D` learns nothing.
+
+    Raises:
+        ValueError: When it is called with a shape that is not (H, W, K_out, K_in).
+
+    Reference:
+        Long, Shelhamer and Darrell, Fully Convolutional Networks for Semantic Segmentation,
+        2015, Section 3.3. Deviations: none.
+
+    Example:
+
+    >>> kernel = Bilinear()((4, 4, 1, 1))
+    >>> [round(float(w), 4) for w in kernel[1, :, 0, 0]]  # 0.75 times 0.25, 0.75, 0.75, 0.25
+    [0.1875, 0.5625, 0.5625, 0.1875]
+    """
+
+    def __call__(self, shape, dtype=None):
+        if len(shape) != 4:
+            raise ValueError(f"`shape` must be (H, W, K_out, K_in), got {tuple(shape)}.")
+        tents = []
+        for size in shape[:2]:
+            reach = (size + 1) // 2
+            tents.append(1 - np.abs(np.arange(size) - (size - 1) / 2) / reach)
+        kernel = np.einsum("y,x,oi->yxoi", *tents, np.eye(*shape[2:]))
+        return keras.ops.convert_to_tensor(kernel, dtype or keras.config.floatx())
+
+    def get_config(self):
+        return {}
 
 
 def another(initializer, number=0):

@@ -147,7 +147,13 @@ def train(config):
         warm_up=round(config.warmup_epochs * steps),
     )  # fmt: skip
     model.compile(
-        optimizer=optimizer(config, rate),
+        optimizer=training.optimizer(
+            config.optimizer,
+            rate,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+            ema=config.ema,
+        ),
         metrics=metrics(),
         # Keras's choice is XLA on a GPU and none on a CPU, where it is slower.
         jit_compile=True if config.jit else "auto",
@@ -210,14 +216,6 @@ def training_batches(config, data, preparation):
         batches(max_boxes=rows),
         from_epoch=config.epochs - config.plain_epochs,
     )
-
-
-def optimizer(config, rate):
-    common = {"use_ema": config.ema > 0, "ema_momentum": config.ema}
-    common["weight_decay"] = config.weight_decay or None
-    if config.optimizer == "adamw":
-        return keras.optimizers.AdamW(rate, **common)
-    return kerakit.optimizers.SGD(rate, momentum=config.momentum, **common)
 
 
 def extra_callbacks(config):

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kerakit.initializers import HeNormal
+from kerakit.initializers import Bilinear, HeNormal
+from kerakit.layers import PaddedConv2DTranspose
 
 
 def draws(initializer, shape=(1000, 1000)):
@@ -80,3 +81,27 @@ def test_mean_square_is_kept_through_twenty_relu_layers(rng):
     assert after_twenty(lambda layer: HeNormal(seed=layer)) == pytest.approx(1, abs=0.6)
     # Glorot's variance is half as large, and halves the mean square at each layer.
     assert after_twenty(lambda layer: keras.initializers.GlorotNormal(seed=layer)) < 1e-5
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4, 8])
+def test_bilinear_enlarges_as_a_bilinear_resize(factor, rng):
+    """Away from the edges, which a transposed convolution takes for zeros."""
+    maps = rng.normal(size=(2, 6, 5, 3)).astype("float32")
+    size = 2 * factor - factor % 2
+    layer = PaddedConv2DTranspose(
+        3,
+        size,
+        strides=factor,
+        padding=(size - factor) // 2,
+        use_bias=False,
+        kernel_initializer=Bilinear(),
+    )
+    expected = ops.image.resize(maps, (6 * factor, 5 * factor), data_format="channels_last")
+    inner = (slice(None), slice(factor, -factor), slice(factor, -factor))
+    found, expected = ops.convert_to_numpy(layer(maps)), ops.convert_to_numpy(expected)
+    np.testing.assert_allclose(found[inner], expected[inner], rtol=1e-5, atol=1e-5)
+
+
+def test_bilinear_is_for_kernels_of_images():
+    with pytest.raises(ValueError, match=r"`shape` must be \(H, W, K_out, K_in\), got \(3, 3\)"):
+        Bilinear()((3, 3))

@@ -69,7 +69,10 @@ class RandomCrop:
         """
         self._check_room(batch[picture_key(batch)].shape[-3:-1])
         count, size = picture_size(batch)
-        corners = self.corners(seed, batch_size=count, size=size)
+        return self._cut_at(batch, self.corners(seed, batch_size=count, size=size))
+
+    def _cut_at(self, batch, corners):
+        count = picture_size(batch)[0]
 
         def move(frames, example, fill=self.fill):
             return self._cut(frames, tf.gather(corners, example), fill)

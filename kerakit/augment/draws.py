@@ -43,6 +43,24 @@ def draw_uniform(seed, shape, *, low=0.0, high=1.0):
     return tf.random.stateless_uniform(shape, seed, low, high, alg="philox")
 
 
+def draw_normal(seed, shape):
+    """Draws of the standard normal distribution.
+
+    Args:
+        seed: int32 (2,).
+        shape: Shape, examples first.
+
+    Returns:
+        float32 of `shape`.
+
+    Example:
+
+    >>> draw_normal(tf.constant([0, 1]), (4, 2)).shape
+    TensorShape([4, 2])
+    """
+    return tf.random.stateless_normal(shape, seed, alg="philox")
+
+
 def draw_events(seed, count, *, probability):
     """Which of `count` examples something happens to.
 

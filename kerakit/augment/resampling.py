@@ -1,4 +1,4 @@
-"""Pictures moved by matrices: the one resampling of all transforms that turn or stretch."""
+"""Pictures moved: the one resampling of all transforms that turn, stretch or bend."""
 
 import tensorflow as tf
 
@@ -61,18 +61,41 @@ def sample(images, back, *, fill, size=None, interpolation="bilinear"):
     >>> sample(tf.ones((1, 1, 1, 1)), same, fill=0)[0, 0, 0, 0].numpy()
     np.float32(1.0)
     """
+    rows, columns = tf.unstack(tf.shape(images))[1:3] if size is None else size
+    x = tf.range(columns, dtype=tf.float32) + 0.5
+    y = tf.range(rows, dtype=tf.float32)[:, None] + 0.5
+    a, b, c, d, e, f = tf.unstack(tf.reshape(back, (-1, 6, 1, 1)), axis=1)
+    across, down = a * x + b * y + c, d * x + e * y + f
+    return sample_at(images, across, down, fill=fill, interpolation=interpolation)
+
+
+def sample_at(images, x, y, *, fill, interpolation="bilinear"):
+    """Images at points of their own, for use inside a compiled function.
+
+    Args:
+        images: (B, h, w, c) uint8 or float.
+        x: (B, H, W) float32, points in pixels from the left edge; 0.5 is the first centre.
+        y: (B, H, W) float32, from the top edge.
+        fill: Value of what comes from outside the image.
+        interpolation: "bilinear" or "nearest".
+
+    Returns:
+        (B, H, W, c), of the dtype of `images`; uint8 is rounded to the nearest.
+
+    Example:
+
+    >>> image = tf.reshape(tf.range(4.0), (1, 2, 2, 1))
+    >>> sample_at(image, tf.fill((1, 1, 1), 1.0), tf.fill((1, 1, 1), 0.5), fill=0).numpy().item()
+    0.5
+    """
     count, height, width, channels = tf.unstack(tf.shape(images))
     # With a border of the fill, a point far outside is a point on the border.
     border = [[0, 0], [1, 2], [1, 2], [0, 0]]
     bordered = tf.pad(images, border, constant_values=tf.cast(fill, images.dtype))
     pixels = tf.reshape(bordered, tf.stack([count, -1, channels]))
     stride = width + 3
-    rows, columns = (height, width) if size is None else size
-    x = tf.range(columns, dtype=tf.float32) + 0.5
-    y = tf.range(rows, dtype=tf.float32)[:, None] + 0.5
-    a, b, c, d, e, f = tf.unstack(tf.reshape(back, (-1, 6, 1, 1)), axis=1)
     # From the centre of the border's first pixel: 1 for the border, less half a pixel.
-    across, down = a * x + b * y + (c + 0.5), d * x + e * y + (f + 0.5)
+    across, down = x + 0.5, y + 0.5
     if interpolation == "nearest":
         across, down = across + 0.5, down + 0.5
     across = tf.clip_by_value(across, 0.0, tf.cast(width + 1, tf.float32))

@@ -9,9 +9,10 @@ import keras
 
 from kerakit import layers
 from kerakit.cost import formulas, spatial_rules
-from kerakit.cost.layer_rules import batch_norm, identity, own_norm, per_element
+from kerakit.cost.layer_rules import batch_norm, copied, identity, own_norm, per_element
 from kerakit.cost.reach import convolution, transposed_convolution
 from kerakit.cost.rule import Cost
+from kerakit.models.segmentation.sliding_window import SlidingWindow
 
 
 def _patches(call):
@@ -33,6 +34,18 @@ def _unpooling(call):
         for axis, size, stride, pad in zip(
             (1, 2), layer.pool_size, layer.strides, layer.padding, strict=True
         )
+    }
+    return Cost(field=call.field.through(taps))
+
+
+def _windows(call):
+    """The classifier's own cost, as often as there are windows; cutting them out is free."""
+    patch, (batch, rows, columns, _) = call.layer.classifier.input_shape, call.output_shape
+    window = keras.KerasTensor((batch, *patch[1:]), call.inputs[0].dtype)
+    call.trace.run(call.layer.classifier, window, times=rows * columns, training=False)
+    taps = {
+        axis: convolution(size, stride=stride)
+        for axis, size, stride in zip((1, 2), patch[1:3], call.layer.strides, strict=True)
     }
     return Cost(field=call.field.through(taps))
 
@@ -102,6 +115,7 @@ KERAKIT_RULES = {
     # The largest value, and the division by it.
     layers.ScaleByMax: per_element(2),
     layers.DropPath: identity,
+    layers.CropLike: copied,
     # By convention as the direct convolution, whatever way they go about it.
     layers.FFTConv2D: spatial_rules.convolution_rule,
     layers.Im2ColConv2D: spatial_rules.convolution_rule,
@@ -116,8 +130,11 @@ KERAKIT_RULES = {
     layers.MaxPooling2DWithIndices: spatial_rules.max_pooling_rule,
     layers.MaxUnpool2D: _unpooling,
     layers.PatchEmbedding: _patches,
+    SlidingWindow: _windows,
     layers.MixtureOfExperts: _mixture,
     layers.NearestNeighbors: _neighbors,
+    # By convention a sum of four, as of Keras's, and not the products that it is made by.
+    layers.ResizeLike: spatial_rules.resizing_rule,
     layers.RoIAlign: _regions,
     layers.MultiScaleRoIAlign: _regions,
     layers.NonMaxSuppression: _chosen,

@@ -8,6 +8,10 @@ from kerakit.data.labels import class_weights, soft_labels
 from kerakit.data.load import load
 from kerakit.data.prepare import Preparation
 from kerakit.data.proposal_batches import ProposalBatches, proposal_evaluation_batches
+from kerakit.data.segmentation_batches import (
+    SegmentationBatches,
+    segmentation_evaluation_batches,
+)
 from kerakit.data.selective_search import selective_search, source_proposals
 from kerakit.data.source import Data, IndexedSource, StreamSource
 
@@ -18,6 +22,7 @@ __all__ = [
     "IndexedSource",
     "Preparation",
     "ProposalBatches",
+    "SegmentationBatches",
     "StreamSource",
     "TrainingBatches",
     "class_weights",
@@ -26,6 +31,7 @@ __all__ = [
     "evaluation_batches",
     "load",
     "proposal_evaluation_batches",
+    "segmentation_evaluation_batches",
     "selective_search",
     "soft_labels",
     "source_proposals",

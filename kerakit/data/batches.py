@@ -5,6 +5,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from kerakit.data.decode import decode_mask
 from kerakit.data.labels import class_shares
 from kerakit.data.source import IndexedSource
 from kerakit.errors import InputError
@@ -121,14 +122,14 @@ class TrainingBatches:
         def prepared(index):
             example = self.source.example(index)
             image = self.preparation.resize(example["image"])
-            return {"image": image, self._label: example[self._label]}
+            return {"image": image, self._label: _told(example, self._label, self.preparation)}
 
         indices = tf.data.Dataset.counter(first_step).map(self._order).unbatch()
         examples = indices.map(prepared, num_parallel_calls=tf.data.AUTOTUNE)
         return examples.batch(self.batch_size, drop_remainder=True)
 
     def _from_stream(self, first_step):
-        files = self.source.encoded_dataset()
+        files = self.source.stored_dataset()
 
         def epoch_of_files(epoch):
             # Not `Dataset.shuffle`: it mixes TensorFlow's global seed into the one it is given.
@@ -156,7 +157,7 @@ class TrainingBatches:
 
         def prepared(example):
             image = self.preparation(example["encoded"])
-            return {"image": image, self._label: example[self._label]}
+            return {"image": image, self._label: _told(example, self._label, self.preparation)}
 
         epochs = tf.data.Dataset.counter(first_step // self.steps_per_epoch)
         in_order = epochs.flat_map(epoch_of_files)
@@ -200,8 +201,7 @@ def prepared_batches(source, preparation, *, batch_size, label):
     _check_batch_size(batch_size)
     if not _fits_in_memory(source, preparation):
         dataset = source.dataset().map(
-            lambda example: (preparation.resize(example["image"]), example[label]),
-            num_parallel_calls=tf.data.AUTOTUNE,
+            lambda example: _pair(example, label, preparation), num_parallel_calls=tf.data.AUTOTUNE
         )
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(source.size))
         return dataset.batch(batch_size).prefetch(tf.data.AUTOTUNE)
@@ -239,12 +239,24 @@ def _fits_in_memory(source, preparation):
     return size <= MEMORY_LIMIT
 
 
+def _pair(example, label, preparation):
+    return preparation.resize(example["image"]), _told(example, label, preparation)
+
+
+def _told(example, label, preparation):
+    """What `label` names of an example; a mask lies in the picture and is prepared with it."""
+    if label != "mask":
+        return example[label]
+    if "encoded_mask" in example:
+        return preparation.resize_mask(decode_mask(example["encoded_mask"]))
+    return preparation.resize_mask(example["mask"])
+
+
 def _prepared(source, preparation, label):
     """All images of a source, prepared, and what `label` names of each, as two tensors."""
     shape = (source.size, preparation.height, preparation.width, preparation.channels)
     prepared = source.dataset().map(
-        lambda example: (preparation.resize(example["image"]), example[label]),
-        num_parallel_calls=tf.data.AUTOTUNE,
+        lambda example: _pair(example, label, preparation), num_parallel_calls=tf.data.AUTOTUNE
     )
     spec = prepared.element_spec[1]
     images = np.empty(shape, np.uint8)

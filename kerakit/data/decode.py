@@ -44,6 +44,24 @@ def decode(encoded, *, name="This"):
     return _decode(encoded, tf.convert_to_tensor(name))
 
 
+def decode_mask(encoded):
+    """Decodes a grey PNG of class ids, as TensorFlow Datasets writes them.
+
+    Args:
+        encoded: Scalar string tensor. Of a palette it gives grey values, not the ids: such files
+            are read with Pillow (`kerakit.data.mask_files`).
+
+    Returns:
+        (H, W) uint8.
+
+    Example:
+
+    >>> decode_mask(tf.io.encode_png(tf.constant([[[0], [7]]], tf.uint8))).numpy().tolist()
+    [[0, 7]]
+    """
+    return tf.io.decode_png(encoded, channels=1)[..., 0]
+
+
 # Traced once for all who call it: the branches take longer to trace than a set to decode.
 @tf.function(
     input_signature=[tf.TensorSpec((), tf.string), tf.TensorSpec((), tf.string)], autograph=False

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerakit.data.digits import load_digits
+from kerakit.data.mask_counts import MaskCounts
 from kerakit.data.mask_shapes import counted
 from kerakit.data.objects import Objects
 from kerakit.data.source import Data, IndexedSource
@@ -28,20 +29,23 @@ def load_digit_scenes(*, task):
     and number alone, so that every figure about these scenes is about the same images.
 
     Args:
-        task: "detection", or "instance_segmentation", which adds masks.
+        task: "detection"; "instance_segmentation", which adds masks; or "segmentation".
 
     Returns:
-        `Data` with classes "0" to "9"; examples have `mask` (96, 96) uint8 too: 0 where there is
-        no digit, else the digit's class plus 1. Of digits that overlap the later one is in
-        front; boxes are the bounds of what is seen.
+        `Data` with classes "0" to "9", for segmentation "background" before them; examples have
+        `mask` (96, 96) uint8: 0 where there is no digit, else the digit's class plus 1. Of digits
+        that overlap the later one is in front; boxes are the bounds of what is seen.
     """
     digits = load_digits()
     pools = {"train": digits.train_source, "val": digits.val_source}
     sources = {part: _source(part, pool, task) for part, pool in pools.items()}
+    classes = digits.classes
+    if task == "segmentation":
+        classes = ("background", *classes)
     return Data(
         train_source=sources["train"],
         val_source=sources["val"],
-        classes=digits.classes,
+        classes=classes,
         name="digit-scenes",
         task=task,
         licence=digits.licence,
@@ -73,6 +77,8 @@ def _source(part, pool, task):
             found.append(labels[digit])
             boxes.append([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
             masks.append({"counts": counted(mask), "size": (SIDE, SIDE)})
+    if task == "segmentation":
+        return _semantic_source(pictures, semantic, num_classes=len(set(labels)) + 1)
     objects = Objects(
         np.full((count, 2), SIDE),
         image=owner,
@@ -81,13 +87,25 @@ def _source(part, pool, task):
         area=[mask["counts"][1::2].sum() for mask in masks],
         segmentations=masks if task == "instance_segmentation" else None,
     )
+    return IndexedSource(count, _example_of(pictures, semantic), objects=objects)
+
+
+def _semantic_source(pictures, semantic, *, num_classes):
+    pixels = np.zeros((len(semantic), num_classes + 1), np.int64)
+    for place, mask in enumerate(semantic):
+        pixels[place, :num_classes] = np.bincount(mask.ravel(), minlength=num_classes)
+    counts = MaskCounts(np.full((len(semantic), 2), SIDE), pixels)
+    return IndexedSource(len(semantic), _example_of(pictures, semantic), masks=counts)
+
+
+def _example_of(pictures, semantic):
     pictures, semantic = tf.constant(pictures), tf.constant(semantic)
 
     def example(index):
         example_id = tf.cast(index, tf.int32)
         return {"image": pictures[index], "mask": semantic[index], "example_id": example_id}
 
-    return IndexedSource(count, example, objects=objects)
+    return example
 
 
 def digit_scene(enlarged, rng):

@@ -6,15 +6,17 @@ from kerakit.data.coco import load_coco
 from kerakit.data.digit_scenes import load_digit_scenes
 from kerakit.data.digits import load_digits
 from kerakit.data.folder import load_folder
+from kerakit.data.masks import load_masks
 from kerakit.data.table import load_table
 from kerakit.data.tfds import load_tfds
+from kerakit.data.tfds_masks import load_tfds_masks
 from kerakit.data.tfds_objects import load_tfds_objects
 from kerakit.data.voc import load_voc
 from kerakit.data.yolo import load_yolo
 from kerakit.errors import InputError
 
-TASKS = ("classification", "multi_label", "detection", "instance_segmentation")
-_OF_OBJECTS = TASKS[2:]
+TASKS = ("classification", "multi_label", "detection", "instance_segmentation", "segmentation")
+_OF_OBJECTS = ("detection", "instance_segmentation")
 _WITH_OBJECTS = ("digit-scenes", "coco", "voc", "yolo", "tfds")
 _SOURCES = (
     "digits (1,797 handwritten digits, which come with kerakit), folder:DIR (DIR/CLASS/IMAGE, or "
@@ -27,6 +29,11 @@ _SOURCES_OF_OBJECTS = (
     "(DIR/Annotations, DIR/JPEGImages), yolo:DIR (DIR/images/train, DIR/labels/train, and val) "
     "and tfds:NAME"
 )
+_SOURCES_OF_MASKS = (
+    "digit-scenes (handwritten digits in scenes, which come with kerakit), masks:DIR "
+    "(DIR/images/train/NAME.jpg, DIR/masks/train/NAME.png of class ids, the same below val, "
+    "DIR/classes.json) and tfds:NAME"
+)
 
 
 def load(source, *, task="classification", seed=0, val_fraction=0.2, group_by=None, skip_bad=False):
@@ -36,16 +43,18 @@ def load(source, *, task="classification", seed=0, val_fraction=0.2, group_by=No
         source: `digits`; `folder:DIR`, a folder a class, below `train` and `val` or not;
             `csv:FILE`, a table with the columns image, labels and, if need be, split;
             `tfds:NAME` or `tfds:DIR`, a set that TensorFlow Datasets has written on this disk.
-            With boxes: `digit-scenes`, `coco:DIR`, `voc:DIR`, `yolo:DIR` and `tfds:`.
+            With boxes: `digit-scenes`, `coco:DIR`, `voc:DIR`, `yolo:DIR` and `tfds:`. With a
+            mask an image: `digit-scenes`, `masks:DIR` and `tfds:`.
         task: What the examples are for: "classification", one label each; "multi_label",
-            any number each, which csv: and tfds: can hold; "detection", boxes; or
-            "instance_segmentation", boxes with masks (digit-scenes and coco:).
+            any number each, which csv: and tfds: can hold; "detection", boxes;
+            "instance_segmentation", boxes with masks (digit-scenes and coco:); or "segmentation",
+            a mask of class ids.
         seed: Salt of the split of a set that has none of its own.
         val_fraction: Share held out of such a set, about; in (0, 1).
-        group_by: For `folder:DIR`, `csv:FILE` or `voc:DIR` without train and val: None, or a
-            regular expression searched for in CLASS/NAME, in the image as the table names it, or
-            in VOC's name; files for which its first group (or, without one, the match) is the
-            same stay on one side.
+        group_by: For `folder:DIR`, `csv:FILE`, `voc:DIR` or `masks:DIR` without train and val:
+            None, or a regular expression searched for in CLASS/NAME, in the image as the table
+            names it, or in the name of the image; files for which its first group (or, without
+            one, the match) is the same stay on one side.
             Use it when several images show the same thing.
         skip_bad: Leave bad files, annotations and empty classes out with a warning, rather than
             stop.
@@ -53,7 +62,9 @@ def load(source, *, task="classification", seed=0, val_fraction=0.2, group_by=No
     Returns:
         `Data`: `.train` and `.val`, tf.data of dicts with `image` uint8 (H, W, 3), `label` int32
         (for "multi_label" float32 (K,) of 0 and 1) and `example_id` int32 (0 to size - 1 in each
-        part), their sources, and `.classes`. With boxes, in place of `label`, for the n objects
+        part), their sources, and `.classes`. For segmentation there is `mask` uint8 (H, W) in place
+        of `label`, 255 where nothing is to be learnt; `SegmentationBatches` makes batches of
+        them. With boxes, in place of `label`, for the n objects
         of an image: `boxes` float32 (n, 4) xyxy in pixels, `labels` int32 (n,), `crowd` bool
         (n,), `area` float32 (n,) in pixels and perhaps `masks` uint8 (n, 112, 112), cropped to
         the boxes; `DetectionBatches` makes batches of them.
@@ -73,10 +84,23 @@ def load(source, *, task="classification", seed=0, val_fraction=0.2, group_by=No
     if not 0 < val_fraction < 1:
         raise InputError(f"`val_fraction` must be between 0 and 1, got {val_fraction}.")
     kind, _, place = source.partition(":")
-    if group_by is not None and kind not in ("folder", "csv", "voc"):
+    if group_by is not None and kind not in ("folder", "csv", "voc", "masks"):
         raise InputError(
-            f"`group_by` works on folder:DIR, csv:FILE and voc:DIR alone, got it with {source}."
+            "`group_by` works on folder:DIR, csv:FILE, voc:DIR and masks:DIR alone, got it with "
+            f"{source}."
         )
+    if task == "segmentation":
+        return _load_masks(
+            source,
+            kind,
+            place,
+            seed=seed,
+            val_fraction=val_fraction,
+            group_by=group_by,
+            skip_bad=skip_bad,
+        )
+    if kind == "masks":
+        raise InputError(f"{source} has masks: `task` must be segmentation, got {task!r}.")
     if task in _OF_OBJECTS:
         return _load_objects(
             source,
@@ -114,6 +138,21 @@ def load(source, *, task="classification", seed=0, val_fraction=0.2, group_by=No
         return load_tfds(place, task=task, seed=seed, val_fraction=val_fraction)
     hint = f" For that folder give folder:{source}." if pathlib.Path(source).is_dir() else ""
     raise InputError(f"{source!r} is no source of data; there are {_SOURCES}.{hint}")
+
+
+def _load_masks(source, kind, place, *, seed, val_fraction, group_by, skip_bad):
+    if source == "digit-scenes":
+        return load_digit_scenes(task="segmentation")
+    if kind == "masks" and place:
+        return load_masks(
+            place, seed=seed, val_fraction=val_fraction, group_by=group_by, skip_bad=skip_bad
+        )
+    if kind == "tfds" and place:
+        return load_tfds_masks(place, seed=seed, val_fraction=val_fraction)
+    hint = f" For that folder give masks:{source}." if pathlib.Path(source).is_dir() else ""
+    raise InputError(
+        f"{source!r} is no source of data for segmentation; there are {_SOURCES_OF_MASKS}.{hint}"
+    )
 
 
 def _load_objects(source, kind, place, *, task, seed, val_fraction, group_by, skip_bad):

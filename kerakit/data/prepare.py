@@ -6,7 +6,9 @@ import tensorflow as tf
 
 from kerakit.data.decode import decode
 
-FITS = ("stretch", "letterbox", "crop")
+FITS = ("stretch", "letterbox", "crop", "pad")
+# Class id of a mask where there is nothing to learn.
+IGNORE = 255
 # ITU-R BT.601; they sum to 1, so that white stays white.
 _LUMA = (0.299, 0.587, 0.114)
 # Near the mean of photographs, so that the bars are near 0 once the model has normalised.
@@ -21,7 +23,8 @@ class Preparation:
     row i lies at `(i + 0.5) s_y + (height - H s_y) / 2` (edges of pixels, in pixels). With
     `fit` "stretch", `s = (height / H, width / W)`: the whole image, its aspect changed;
     "letterbox": both are the smaller of the two: the whole image, the rest grey 114;
-    "crop": both are the larger: the result is full, what juts out is cut evenly.
+    "crop": both are the larger: the result is full, what juts out is cut evenly. "pad" does not
+    scale: the image lies at the top left, the rest is grey 114, what juts out is cut off.
     Interpolation is bilinear, with the triangle widened by 1 / s where the image shrinks
     (no aliasing); values are rounded to the nearest, halves to even.
 
@@ -29,7 +32,7 @@ class Preparation:
         height: Rows of the result; positive.
         width: Columns of the result; positive.
         channels: 3 (RGB) or 1 (grey, `0.299 R + 0.587 G + 0.114 B`, ITU-R BT.601).
-        fit: "stretch", "letterbox" or "crop".
+        fit: "stretch", "letterbox", "crop" or "pad".
 
     Raises:
         ValueError: If an argument is none of these.
@@ -108,20 +111,27 @@ class Preparation:
         size = tf.cast(size, tf.float32)
         target = tf.constant((self.height, self.width), tf.float32)
         scale = target / size
+        if self.fit == "pad":
+            return tf.ones_like(scale), tf.zeros_like(scale)
         if self.fit == "stretch":
             return scale, tf.zeros_like(scale)
         choose = tf.reduce_min if self.fit == "letterbox" else tf.reduce_max
         scale = tf.repeat(choose(scale, axis=-1, keepdims=True), 2, axis=-1)
         return scale, (target - size * scale) / 2.0
 
-    def resize(self, image):
-        """uint8 (H, W, 3) of any size to uint8 (height, width, channels)."""
+    def colors(self, image):
+        """uint8 (..., 3) to float32 (..., channels), not rounded."""
         pixels = tf.cast(image, tf.float32)
         if self.channels == 1:
             pixels = tf.tensordot(pixels, tf.constant(_LUMA), axes=1)[..., None]
+        return pixels
+
+    def resize(self, image):
+        """uint8 (H, W, 3) of any size to uint8 (height, width, channels)."""
+        pixels = self.colors(image)
         scale, shift = self.geometry(tf.shape(image)[:2])
         # The op leaves 0 outside the image: with the fill as zero, the bars need no mask.
-        fill = LETTERBOX_FILL if self.fit == "letterbox" else 0
+        fill = LETTERBOX_FILL if self.fit in ("letterbox", "pad") else 0
         pixels = tf.raw_ops.ScaleAndTranslate(
             images=pixels[None] - fill,
             size=(self.height, self.width),
@@ -132,6 +142,28 @@ class Preparation:
         )[0]
         pixels = tf.round(tf.clip_by_value(pixels + fill, 0.0, 255.0))
         return tf.ensure_shape(tf.cast(pixels, tf.uint8), (self.height, self.width, self.channels))
+
+    def resize_mask(self, mask):
+        """The mask (H, W) of an image, moved as `resize` moves the image.
+
+        Each pixel of the result takes the id at its centre, and 255, ignore, outside the image.
+
+        Args:
+            mask: uint8 (H, W) class ids.
+
+        Returns:
+            uint8 (height, width).
+        """
+        size = tf.shape(mask)
+        scale, shift = self.geometry(size)
+        places, inside = [], []
+        for axis, length in enumerate((self.height, self.width)):
+            place = (tf.range(length, dtype=tf.float32) + 0.5 - shift[axis]) / scale[axis]
+            place = tf.cast(tf.floor(place), tf.int32)
+            inside.append((place >= 0) & (place < size[axis]))
+            places.append(tf.clip_by_value(place, 0, size[axis] - 1))
+        found = tf.gather(tf.gather(mask, places[0], axis=0), places[1], axis=1)
+        return tf.where(inside[0][:, None] & inside[1], found, tf.cast(IGNORE, mask.dtype))
 
     def to_dict(self):
         """Settings as a dict of plain values, for `card.json`."""

@@ -30,7 +30,7 @@ FEATURES = {
     "objects/is_difficult": ("crowd", lambda value, size: tf.cast(value, tf.bool)),
     "objects/is_crowd": ("crowd", lambda value, size: tf.cast(value, tf.bool)),
     "objects/area": ("area", lambda value, size: tf.cast(value, tf.float32)),
-    "segmentation_mask": ("mask", lambda value, size: tf.cast(value[..., 0], tf.uint8)),
+    "segmentation_mask": ("encoded_mask", lambda value, size: value),
     "video": ("video", lambda value, size: tf.cast(value, tf.uint8)),
 }
 _NEEDED = {"classification": ("image", "label"), "multi_label": ("image", "labels")}
@@ -92,7 +92,7 @@ def load_tfds(name, *, task, seed, val_fraction):
     )
 
 
-def tfds_parts(builder, name, *, seed, val_fraction):
+def tfds_parts(builder, name, *, seed, val_fraction, encoded=("image",)):
     """The records of a set to learn from and those held out.
 
     Args:
@@ -100,9 +100,10 @@ def tfds_parts(builder, name, *, seed, val_fraction):
         name: What it was opened by.
         seed: Salt of the hash.
         val_fraction: Share held out where the set has `train` alone, about.
+        encoded: Features that stay as they are in their files.
 
     Returns:
-        Dict from "train" and "val" to tf.data of records, images undecoded, and their number.
+        Dict from "train" and "val" to tf.data of records and their number.
 
     Raises:
         InputError: If there is no split `train`, or it is too small to be divided.
@@ -117,7 +118,7 @@ def tfds_parts(builder, name, *, seed, val_fraction):
         return builder.as_dataset(
             split=split,
             shuffle_files=False,
-            decoders={"image": tfds.decode.SkipDecoding()},
+            decoders={feature: tfds.decode.SkipDecoding() for feature in encoded},
             read_config=tfds.ReadConfig(try_autocache=False),
         )
 

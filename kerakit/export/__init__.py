@@ -26,10 +26,13 @@ from kerakit.export.publishing import publish
 from kerakit.export.savedmodel import save
 from kerakit.export.scoring import score
 from kerakit.export.served import Served
+from kerakit.export.tiling import Tiling
 from kerakit.export.verification import Verification, VerificationError, verify
+from kerakit.export.whole_image import whole_image
 
 __all__ = [
     "Served",
+    "Tiling",
     "Verification",
     "VerificationError",
     "fold",
@@ -37,4 +40,5 @@ __all__ = [
     "save",
     "score",
     "verify",
+    "whole_image",
 ]

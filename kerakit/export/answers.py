@@ -4,12 +4,12 @@ A task is one entry of `TASKS`. Exported signatures trace its `answer`, `card.js
 `units`, and verification measures its `differences`.
 """
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from kerakit.export.detections import DETECTION, INSTANCE_SEGMENTATION
-from kerakit.export.task import Task
+from kerakit.export.masks import SEGMENTATION
+from kerakit.export.task import Task, check_ends_in_logits
 
 
 def classification_answer(logits, class_names):
@@ -125,15 +125,7 @@ def check_logits(model, classes):
             f"`classes` has {len(classes)} names, and the model's outputs are "
             f"{model.output_shape[1:]} an image; one number a class is needed."
         )
-    activation = getattr(model.layers[-1], "activation", None)
-    if isinstance(model.layers[-1], keras.layers.Softmax) or activation in (
-        keras.activations.softmax,
-        keras.activations.sigmoid,
-    ):
-        raise ValueError(
-            f"`model` must end in logits, and its last layer {model.layers[-1].name!r} applies "
-            "an activation; the export adds it."
-        )
+    check_ends_in_logits(model)
 
 
 TASKS = {
@@ -163,4 +155,5 @@ TASKS = {
     ),
     "detection": DETECTION,
     "instance_segmentation": INSTANCE_SEGMENTATION,
+    "segmentation": SEGMENTATION,
 }

@@ -23,8 +23,9 @@ GIVEN = ("recipe", "command", "config", "data", "metrics", "licence")
 
 
 def make_card(
-    model, *, task, signatures, classes, preparation, threshold, folded, warmup_requests, given
-):
+    model, *, task, signatures, classes, preparation, threshold, tiling, folded, warmup_requests,
+    given,
+):  # fmt: skip
     """The card of an export.
 
     Args:
@@ -34,6 +35,7 @@ def make_card(
         classes: Names of the classes.
         preparation: The `Preparation`.
         threshold: Probability from which on a class is named, or None.
+        tiling: The `Tiling` of large images, or None.
         folded: Whether norms were folded into the layers before them.
         warmup_requests: How many were written for TensorFlow Serving.
         given: Dict of values for names in `GIVEN`, or None; what it leaves out is null.
@@ -58,6 +60,7 @@ def make_card(
         "classes": list(classes),
         "preparation": preparation.to_dict(),
         "threshold": threshold,
+        "tiling": tiling and tiling.to_dict(),
         "folded": folded,
         "signatures": signatures,
         "cost": report(model, shape).totals(),

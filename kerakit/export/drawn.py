@@ -76,9 +76,9 @@ def draw_objects(image, *, boxes, labels, texts, masks=None, factor=1.0):
     letters = font(_FONT_SIZE)
     boxes = np.asarray(boxes, float).reshape(-1, 4) * factor
     for number, box in enumerate(boxes) if masks is not None else ():
-        _tint(image, box, masks[number], _color(labels[number]))
+        _tint(image, box, masks[number], class_color(labels[number]))
     for box, label, text in zip(boxes, labels, texts, strict=True):
-        color = _color(label)
+        color = class_color(label)
         draw.rectangle(tuple(box), outline=color, width=2)
         if text and len(boxes) <= _MOST_TEXTS:
             place = draw.textbbox((box[0] + 2, max(box[1] - _FONT_SIZE - 3, 0)), text, font=letters)
@@ -86,7 +86,7 @@ def draw_objects(image, *, boxes, labels, texts, masks=None, factor=1.0):
             draw.text((place[0], place[1]), text, fill="white", font=letters, anchor="lt")
 
 
-def _color(label):
+def class_color(label):
     """A dark colour, of which the next class has one far off: the golden section of the circle."""
     red, green, blue = colorsys.hsv_to_rgb((0.61 + 0.618034 * int(label)) % 1.0, 0.85, 0.75)
     return tuple(round(255 * part) for part in (red, green, blue))

@@ -13,6 +13,7 @@ from kerakit.export.card import make_card, write_card
 from kerakit.export.folder import versions, written_whole
 from kerakit.export.folding import fold
 from kerakit.export.warmup import write_warmup
+from kerakit.export.whole_image import checked_tiling
 
 ENCODED = "image_bytes"
 PIXELS = "images"
@@ -26,6 +27,7 @@ def save(
     classes,
     task="classification",
     threshold=None,
+    tiling=None,
     version=None,
     card=None,
 ):
@@ -40,15 +42,18 @@ def save(
 
     Args:
         model: Keras model on the TensorFlow backend, from pixels 0..255 (B, H, W, C) to the
-            task's raw outputs: logits (B, K) for classes, and for objects the dict of a
-            `kerakit.models.detection.Detector`.
+            task's raw outputs: logits (B, K) for classes, (B, H', W', K) for masks, and for
+            objects the dict of a `kerakit.models.detection.Detector`.
         directory: Folder of the versions; made if need be.
         preparation: The `kerakit.data.Preparation` of the model's validation images.
         classes: K names of classes, in the order of the outputs.
         task: "classification", which names the most probable class; "multi_label", which
             names all of at least a probability; "detection", which gives boxes in the pixels of
-            the file's image; or "instance_segmentation", boxes with masks.
+            the file's image; "instance_segmentation", boxes with masks; or "segmentation", the
+            class of each pixel of the file's image, see `whole_image`.
         threshold: That probability, in (0, 1); None takes 0.5.
+        tiling: For "segmentation" with a preparation that does not scale (`fit="pad"`), the
+            `Tiling` of images larger than the model's input; None takes its defaults.
         version: A whole number from 1; None takes the next.
         card: Dict for the card, any of "recipe", "command", "config", "data", "metrics" and
             "licence"; not a number and infinity become null.
@@ -73,6 +78,10 @@ def save(
     classes = checked_classes(classes)
     _check_size(model, preparation)
     TASKS[task].check(model, classes)
+    if TASKS[task].whole:
+        tiling = checked_tiling(model, preparation, tiling)
+    elif tiling is not None:
+        raise ValueError(f"`tiling` is for the task segmentation, got one for {task}.")
     directory = Path(directory)
     if version is None:
         version = max(versions(directory), default=0) + 1
@@ -82,7 +91,9 @@ def save(
     served = fold(model)
     with written_whole(directory / str(version)) as folder:
         try:
-            specs = _write_signatures(served, folder, preparation, classes, TASKS[task], settings)
+            specs = _write_signatures(
+                served, folder, preparation, classes, TASKS[task], settings, tiling
+            )
             written = write_warmup(folder, _example(preparation), model_name=model.name)
         except tf.errors.OpError as error:
             # How TensorFlow reports a full disk: "<operation> <path>; <reason> [<operation>]".
@@ -94,6 +105,7 @@ def save(
             classes=classes,
             preparation=preparation,
             threshold=settings.get("threshold"),
+            tiling=tiling,
             folded=served is not model,
             warmup_requests=written,
             given=card,
@@ -102,26 +114,32 @@ def save(
     return directory / str(version)
 
 
-def _write_signatures(model, folder, preparation, classes, task, settings):
-    """Writes the SavedModel; returns `tf.TensorSpec`s of the outputs by name."""
+def _write_signatures(model, folder, preparation, classes, task, settings, tiling):
+    """Writes the SavedModel; returns `tf.TensorSpec`s of the outputs, by signature and name."""
     names, specs = tf.constant(classes), {}
+    whole = task.whole and task.whole(model, preparation, tiling)
 
     def class_names(class_id):
         return tf.gather(names, class_id)
 
-    def answer_pixels(images):
-        images = _not_empty(images, PIXELS)
-        outputs = model(tf.cast(images, tf.float32), training=False)
-        answer = task.answer(outputs, class_names, **settings)
-        specs.update({name: tf.TensorSpec.from_tensor(value) for name, value in answer.items()})
+    def noted(signature, answer):
+        specs[signature] = {name: tf.TensorSpec.from_tensor(v) for name, v in answer.items()}
         return answer
+
+    def answer_prepared(images):
+        outputs = model(tf.cast(images, tf.float32), training=False)
+        return task.answer(outputs, class_names, **settings)
+
+    def answer_pixels(images):
+        return noted("tensors", answer_prepared(_not_empty(images, PIXELS)))
 
     def answer_bytes(image_bytes):
         image_bytes = _not_empty(image_bytes, ENCODED)
-        if task.place is None:
-            return answer_pixels(preparation.batch(image_bytes))
+        if whole:
+            return noted("serving_default", whole(image_bytes))
         images, *frame = preparation.framed_batch(image_bytes)
-        return task.place(answer_pixels(images), *frame)
+        answer = answer_prepared(images)
+        return noted("serving_default", task.place(answer, *frame) if task.place else answer)
 
     size = (preparation.height, preparation.width, preparation.channels)
     # The signatures bring the variables that they use. With `archive.track(model)`, as in
@@ -164,15 +182,20 @@ def _example(preparation):
 
 def _describe(preparation, specs, units):
     size = [preparation.height, preparation.width, preparation.channels]
-    outputs = {  # null in a shape: of any size
-        name: {"dtype": specs[name].dtype.name, "shape": specs[name].shape.as_list(), "unit": unit}
-        for name, unit in units.items()
-    }
     encoded = {"dtype": "string", "shape": [None], "unit": "a JPEG, PNG, GIF or BMP file each"}
     pixels = {"dtype": "uint8", "shape": [None, *size], "unit": "prepared pixels, 0 to 255"}
+    inputs = {"serving_default": {ENCODED: encoded}, "tensors": {PIXELS: pixels}}
     return {
-        "serving_default": {"inputs": {ENCODED: encoded}, "outputs": outputs},
-        "tensors": {"inputs": {PIXELS: pixels}, "outputs": outputs},
+        signature: {"inputs": taken, "outputs": _describe_outputs(specs[signature], units)}
+        for signature, taken in inputs.items()
+    }
+
+
+def _describe_outputs(specs, units):
+    return {  # null in a shape: of any size
+        name: {"dtype": specs[name].dtype.name, "shape": specs[name].shape.as_list(), "unit": unit}
+        for name, unit in units.items()
+        if name in specs
     }
 
 

@@ -1,11 +1,13 @@
 """How well an export does on images that its model was not trained on."""
 
+import collections
 import pathlib
 
 import numpy as np
 
 from kerakit.errors import InputError
 from kerakit.export.detection_scoring import detection_figures
+from kerakit.export.segmentation_scoring import segmentation_figures
 from kerakit.metrics import ConfusionMatrix
 from kerakit.metrics.multi_label_figures import multi_label_figures
 
@@ -24,7 +26,7 @@ def score(served, data, *, batch_size=32):
         A dict: `images`, how many, and, each from 0 to 1, `accuracy`, `precision_macro`,
         `recall_macro` and `f1_macro`; for several labels an image, what
         `multi_label_figures` gives, of the classes that the export names; for objects COCO's
-        figures, `mAP` and so on.
+        figures, `mAP` and so on; for masks those of `SegmentationScores`.
 
     Raises:
         InputError: If the task or the classes are not the export's, or an image cannot be read.
@@ -32,11 +34,13 @@ def score(served, data, *, batch_size=32):
     _check_classes(served, data)
     if not data.val_source.size:
         raise InputError(f"{data.name} has no validation images to evaluate on.")
-    task, labels = served.card["task"], []
+    task, labels, masks = served.card["task"], [], collections.deque()
 
     def encoded():
         for example in data.val_source.encoded_dataset():
             labels.append(example["label"].numpy() if "label" in example else None)
+            if "mask" in example:
+                masks.append(example["mask"].numpy())
             yield example["encoded"].numpy()
 
     def answers():
@@ -45,9 +49,13 @@ def score(served, data, *, batch_size=32):
                 raise InputError(f"{data.name}: validation image {number} {answer}.")
             yield answer
 
+    if task == "segmentation":
+        # Each is let go with its image: those of a large set need much memory.
+        pairs = ((masks.popleft(), answer["mask"]) for answer in answers())
+        return segmentation_figures(pairs, served.classes)
     if task not in _FIGURES:
-        masks = task == "instance_segmentation"
-        return detection_figures(answers(), data.val_source, served.classes, masks=masks)
+        with_masks = task == "instance_segmentation"
+        return detection_figures(answers(), data.val_source, served.classes, masks=with_masks)
     needed, figures_of = _FIGURES[task]
     found = [[answer[name] for name in needed] for answer in answers()]
     columns = (np.stack(column) for column in zip(*found, strict=True))

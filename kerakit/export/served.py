@@ -52,7 +52,8 @@ class Served:
 
         Args:
             encoded: Iterable of files' contents (bytes); read a batch at a time.
-            batch_size: Images that are computed at once, at least 1.
+            batch_size: Images that are computed at once, at least 1. Masks are computed an image
+                at a time whatever it is, as each has a size of its own.
 
         Yields:
             For each image, in order, a dict of NumPy values by the outputs' names, or the
@@ -60,6 +61,8 @@ class Served:
         """
         if batch_size < 1:
             raise ValueError(f"`batch_size` must be at least 1, got {batch_size}.")
+        if self.card["task"] == "segmentation":
+            batch_size = 1
         batch = []
         for image in encoded:
             batch.append(image)

@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Callable
 
+import keras
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Task:
@@ -17,6 +19,10 @@ class Task:
         place: None, or `(answer, geometry (B, 4), image_size (B, 2)) -> answer`, which moves what
             lies in the pixels of the prepared image to those of the file's. Only the signature
             that takes files has it.
+        whole: None, or `(model, preparation, tiling) -> function` of encoded images (B,), which
+            gives the answer for their own pixels, whatever their sizes. The signature that takes
+            files is then this function, and the one of prepared images has of its outputs those
+            that `answer` gives.
         threshold: The probability from which on a class is named, unless an export has
             another; `answer` and `differences` then take it by this name. None where the task
             has no such thing.
@@ -27,6 +33,7 @@ class Task:
     differences: Callable
     check: Callable
     place: Callable | None = None
+    whole: Callable | None = None
     threshold: float | None = None
 
     def settings(self, threshold=None):
@@ -43,3 +50,16 @@ class Task:
         if not 0 < threshold < 1:
             raise ValueError(f"`threshold` must be between 0 and 1, got {threshold}.")
         return {"threshold": threshold}
+
+
+def check_ends_in_logits(model):
+    """Refuses a model whose last layer makes probabilities."""
+    activation = getattr(model.layers[-1], "activation", None)
+    if isinstance(model.layers[-1], keras.layers.Softmax) or activation in (
+        keras.activations.softmax,
+        keras.activations.sigmoid,
+    ):
+        raise ValueError(
+            f"`model` must end in logits, and its last layer {model.layers[-1].name!r} applies "
+            "an activation; the export adds it."
+        )

@@ -2,6 +2,7 @@
 
 from kerakit.export.captioned import write_captioned
 from kerakit.export.file_answers import answered
+from kerakit.export.masks_told import masks_told, write_overlay
 from kerakit.export.objects_told import objects_told, write_objects
 
 
@@ -32,3 +33,24 @@ def tell_objects(answer, classes, *, top, threshold):
     shown = {"threshold": threshold, "top": top}
     columns, record = objects_told(answer, **shown)
     return columns, record, lambda file, path: write_objects(file, answer, path, **shown)
+
+
+def tell_masks(answer, classes, *, top, threshold):
+    """As `tell_classes`, of a segmenter: the share of each class in the image."""
+    del threshold
+    words, record = masks_told(answer["mask"], classes, top=top)
+
+    def draw(file, path):
+        write_overlay(file, answer["mask"], classes, path)
+
+    return words, record, draw
+
+
+def teller(task):
+    """Which of these functions tells the answers of a task."""
+    tellers = {
+        "detection": tell_objects,
+        "instance_segmentation": tell_objects,
+        "segmentation": tell_masks,
+    }
+    return tellers.get(task, tell_classes)

@@ -19,12 +19,15 @@ from kerakit.export.answers import TASKS
 from kerakit.export.card import now, read_card, write_card
 from kerakit.export.folder import version_folder
 from kerakit.export.refusal import reason
+from kerakit.export.tiling import Tiling
 
 TOLERANCE = 1e-5
 # A norm folded into the layer before it rounds the layer's weights anew: by that, an export of
 # MobileNetV2 with its published weights differs from the model by 3e-5 of the largest logit.
 FOLDED_TOLERANCE = 1e-4
 BATCHES = (1, 3, 17)
+# Maps of all layers for all images at once would not fit into the memory.
+_MASKS_AT_ONCE = 8
 _SIGNATURES = ("serving_default", "tensors")
 _SCRIPT = Path(__file__).with_name("fresh_process.py")
 
@@ -65,7 +68,9 @@ def verify(directory, model, *, images=None):
     answers batches of 1, 3 and 17 encoded images (JPEG and PNG, grey and colour, with and
     without alpha, odd sizes), an image of 1 x 1 pixel, an all-black one and the `images`
     given, each through both signatures. Expected is what `model.predict` gives for the same
-    images when prepared here, all in one go: an answer may not hang on its batch. An empty
+    images when prepared here, all in one go: an answer may not hang on its batch; for masks in
+    the files' own pixels, what `whole_image` makes of it, an image of several tiles among them.
+    An empty
     file, a text and a JPEG cut in half must be refused before all that. The result is written
     into `card.json`.
 
@@ -80,8 +85,8 @@ def verify(directory, model, *, images=None):
     Raises:
         VerificationError: If an answer differs by more than 1e-5, or 1e-4 where norms were
             folded into the layers before them (logits: relative to the largest; boxes: to the
-            largest coordinate; masks: the mean over a mask's cells), or a broken file is not
-            refused with a clear error.
+            largest coordinate; masks of objects: the mean over a mask's cells), or a broken file
+            is not refused with a clear error.
         InputError: If the directory holds no export of kerakit's.
     """
     start = time.monotonic()
@@ -90,13 +95,13 @@ def verify(directory, model, *, images=None):
     task, settings = _task(card)
     tolerance = FOLDED_TOLERANCE if card.get("folded") else TOLERANCE
     preparation = Preparation.from_dict(card["preparation"])
-    checks = _checks(list(images or ()))
+    checks = _checks(list(images or ()), several=card.get("tiling") and preparation)
     prepared = {
         check: [part.numpy() for part in preparation.framed_batch(tf.constant(encoded))]
         for check, encoded in checks.items()
     }
     pixels = {check: parts[0] for check, parts in prepared.items()}
-    expected = _expected(model, prepared, card)
+    expected = _expected(model, checks, prepared, card)
     try:
         served, refusals = _ask_fresh_process(folder, checks, pixels)
     except _ProcessFailed as failure:
@@ -134,8 +139,11 @@ def _task(card):
     return task, task.settings(card.get("threshold"))
 
 
-def _checks(given):
-    """Encoded images for each check, by its name."""
+def _checks(given, *, several=None):
+    """Encoded images for each check, by its name.
+
+    With `several`, a preparation, there is one that is larger than the model's input.
+    """
     draw = np.random.default_rng(0)
 
     def image(height, width, channels):
@@ -150,6 +158,9 @@ def _checks(given):
     checks = {f"{size} image{'s' if size > 1 else ''}": many[:size] for size in BATCHES}
     checks["1 x 1 image"] = [tf.io.encode_png(image(1, 1, 3)).numpy()]
     checks["black image"] = [tf.io.encode_jpeg(np.zeros((33, 21, 3), np.uint8)).numpy()]
+    if several:
+        large = image(several.height * 2 - 5, several.width + 3, 3)
+        checks["image of several tiles"] = [tf.io.encode_png(large).numpy()]
     for first in range(0, len(given), max(BATCHES)):
         checks[f"given images from {first}"] = given[first : first + max(BATCHES)]
     return checks
@@ -160,23 +171,48 @@ def _broken():
     return {"empty file": b"", "text": b"This is no image.", "half a JPEG": jpeg[: len(jpeg) // 2]}
 
 
-def _expected(model, prepared, card):
+def _expected(model, checks, prepared, card):
     """The model's own answers, by check and signature."""
     pixels, geometry, size = (np.concatenate(part) for part in zip(*prepared.values(), strict=True))
     names = tf.constant(card["classes"])
-    outputs = model.predict(pixels.astype(np.float32), batch_size=len(pixels), verbose=0)
     task, settings = _task(card)
+    at_once = _MASKS_AT_ONCE if task.whole else len(pixels)
+    outputs = model.predict(pixels.astype(np.float32), batch_size=at_once, verbose=0)
     answer = task.answer(outputs, lambda ids: tf.gather(names, ids), **settings)
-    placed = answer if task.place is None else task.place(answer, geometry, size)
+    of_prepared = _divided(answer, prepared)
+    if task.whole:
+        of_files = _whole_answers(task, model, checks, card)
+    elif task.place:
+        of_files = _divided(task.place(answer, geometry, size), prepared)
+    else:
+        of_files = of_prepared
+    return {
+        check: dict(zip(_SIGNATURES, (of_files[check], of_prepared[check]), strict=True))
+        for check in checks
+    }
+
+
+def _divided(answer, prepared):
+    """The rows of each check, as text where they are."""
     ends = np.cumsum([len(parts[0]) for parts in prepared.values()])[:-1]
-    expected = {check: {signature: {} for signature in _SIGNATURES} for check in prepared}
-    for signature, answers in zip(_SIGNATURES, (placed, answer), strict=True):
-        for name, value in answers.items():
-            for check, part in zip(
-                prepared, np.split(_as_text(np.asarray(value)), ends), strict=True
-            ):
-                expected[check][signature][name] = part
-    return expected
+    divided = {check: {} for check in prepared}
+    for name, value in answer.items():
+        parts = np.split(_as_text(np.asarray(value)), ends)
+        for check, part in zip(prepared, parts, strict=True):
+            divided[check][name] = part
+    return divided
+
+
+def _whole_answers(task, model, checks, card):
+    preparation = Preparation.from_dict(card["preparation"])
+    tiling = card.get("tiling") and Tiling.from_dict(card["tiling"])
+    answer = tf.function(
+        task.whole(model, preparation, tiling), input_signature=[tf.TensorSpec((None,), tf.string)]
+    )
+    return {
+        check: {name: value.numpy() for name, value in answer(tf.constant(encoded)).items()}
+        for check, encoded in checks.items()
+    }
 
 
 def _as_text(value):

@@ -4,6 +4,7 @@ from kerakit.layers.anchor_generator import AnchorGenerator
 from kerakit.layers.batch_normalization import BatchNormalization
 from kerakit.layers.class_token import ClassToken
 from kerakit.layers.conv_2plus1d import Conv2Plus1D
+from kerakit.layers.crop_like import CropLike
 from kerakit.layers.drop_path import DropPath
 from kerakit.layers.feature_pyramid import FeaturePyramid
 from kerakit.layers.feed_forward import FeedForward
@@ -25,6 +26,7 @@ from kerakit.layers.padded_depthwise_conv import PaddedDepthwiseConv2D
 from kerakit.layers.padded_max_pooling import MaxPooling2DWithIndices, PaddedMaxPooling2D
 from kerakit.layers.patch_embedding import PatchEmbedding
 from kerakit.layers.position_embedding import PositionEmbedding
+from kerakit.layers.resize_like import ResizeLike
 from kerakit.layers.roi_align import MultiScaleRoIAlign, RoIAlign
 from kerakit.layers.roi_pool import RoIPool
 from kerakit.layers.scale_by_max import ScaleByMax
@@ -38,6 +40,7 @@ __all__ = [
     "BatchNormalization",
     "ClassToken",
     "Conv2Plus1D",
+    "CropLike",
     "DropPath",
     "FFTConv2D",
     "FeaturePyramid",
@@ -61,6 +64,7 @@ __all__ = [
     "PaddedMaxPooling2D",
     "PatchEmbedding",
     "PositionEmbedding",
+    "ResizeLike",
     "RoIAlign",
     "RoIPool",
     "ScaleByMax",

@@ -26,6 +26,8 @@ class MaxUnpool2D(keras.layers.Layer):
         indices: (B, h, w, C) integers, `row W_out + column`.
         output_size: (H_out, W_out), the size that was pooled, needed where pooling left a rest;
             None: `(h - 1) S + F - 2 P`.
+        like: (B, H_out, W_out, ...) tensor that gives the size in place of `output_size`, such as
+            what was pooled: for a model of images of any size.
 
     Returns:
         (B, H_out, W_out, C) tensor.
@@ -56,7 +58,9 @@ class MaxUnpool2D(keras.layers.Layer):
         self.padding = per_axis(padding, 2, "padding", least=0)
         pooling_geometry((None, None), self.pool_size, self.strides, self.padding)
 
-    def call(self, values, indices, output_size=None):
+    def call(self, values, indices, output_size=None, like=None):
+        if like is not None:
+            output_size = keras.ops.shape(like)[1:3]
         return max_unpooling(
             values,
             indices,
@@ -66,9 +70,11 @@ class MaxUnpool2D(keras.layers.Layer):
             output_size=output_size,
         )
 
-    def compute_output_spec(self, values, indices, output_size=None):
+    def compute_output_spec(self, values, indices, output_size=None, like=None):
         batch, *size, channels = values.shape
-        if output_size is None:
+        if like is not None:
+            output_size = like.shape[1:3]
+        elif output_size is None:
             form = pooling_geometry((None, None), self.pool_size, self.strides, self.padding)
             output_size = unpooled_size(size, form)
         shape = (batch, *output_size, channels)

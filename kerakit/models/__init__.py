@@ -1,5 +1,5 @@
 """Model builders, a folder a task."""
 
-from kerakit.models import classification, detection
+from kerakit.models import classification, detection, segmentation
 
-__all__ = ["classification", "detection"]
+__all__ = ["classification", "detection", "segmentation"]

@@ -19,6 +19,7 @@ def conv_bn_relu(
     norm=BatchNormalization,
     activation="relu",
     use_bias=None,
+    kernel_initializer=None,
 ):
     """Adds a convolution, a norm and an activation to a functional model.
 
@@ -41,6 +42,7 @@ def conv_bn_relu(
         activation: Of Keras, by name (`"relu"`, `"relu6"`) or a function; None: none.
         use_bias: Whether the convolution has a bias; None: where no norm follows, which would
             take it away again.
+        kernel_initializer: Of the convolution; None: `he_fan_out`.
 
     Returns:
         (B, ..., K) symbolic tensor.
@@ -81,7 +83,7 @@ def conv_bn_relu(
         dilation_rate=dilation_rate,
         groups=groups,
         use_bias=norm is None if use_bias is None else use_bias,
-        kernel_initializer=he_fan_out(),
+        kernel_initializer=kernel_initializer or he_fan_out(),
         name=next(names),
     )(x)
     if norm is not None:

@@ -12,7 +12,7 @@ STATISTICS = {
     "inception": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
     "kinetics": ((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)),
 }
-CHOICES = (*STATISTICS, "image_max", "image_max_imagenet", None)
+CHOICES = (*STATISTICS, "centered", "image_max", "image_max_imagenet", None)
 
 
 def normalize(images, normalization):
@@ -22,6 +22,7 @@ def normalize(images, normalization):
         images: Symbolic (B, H, W, C) pixels, 0..255.
         normalization: `"imagenet"`, `"inception"` or `"kinetics"`: `(x / 255 - mean) / deviation`
             with that set's published figures, three channels;
+            `"centered"`: 0..255 to -1..1, any channels;
             `"image_max"`: each image over its own largest value, any channels;
             `"image_max_imagenet"`: that, and then ImageNet's figures, for dark pictures and a
             backbone that learnt from bright ones;
@@ -37,6 +38,8 @@ def normalize(images, normalization):
         raise ValueError(f"`normalization` must be one of {CHOICES}, got {normalization!r}.")
     if normalization is None:
         return images
+    if normalization == "centered":
+        return keras.layers.Rescaling(1 / 127.5, -1.0, name="normalization")(images)
     if normalization == "image_max":
         return ScaleByMax(name="normalization")(images)
     full = 255.0
@@ -46,7 +49,7 @@ def normalize(images, normalization):
     if images.shape[-1] != len(mean):
         raise ValueError(
             f'`normalization="{normalization}"` needs 3 channels, got {images.shape[-1]}; '
-            'use "image_max" or None.'
+            'use "centered", "image_max" or None.'
         )
     return keras.layers.Rescaling(
         scale=[1.0 / (full * d) for d in deviation],

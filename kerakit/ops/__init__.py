@@ -23,6 +23,7 @@ from kerakit.ops.max_pooling import max_pooling, max_pooling_with_indices
 from kerakit.ops.max_unpooling import max_unpooling
 from kerakit.ops.nearest_neighbors import nearest_neighbors
 from kerakit.ops.non_max_suppression import non_max_suppression
+from kerakit.ops.resize_bilinear import resize_bilinear
 from kerakit.ops.roi_align import multi_level_roi_align, roi_align, roi_levels
 from kerakit.ops.roi_pooling import roi_pooling
 from kerakit.ops.scale_by_max import scale_by_max
@@ -58,6 +59,7 @@ __all__ = [
     "paste_masks",
     "pyramid_anchors",
     "random_keys",
+    "resize_bilinear",
     "roi_align",
     "roi_levels",
     "roi_pooling",

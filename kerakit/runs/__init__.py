@@ -7,12 +7,14 @@ from kerakit.runs.detection import finish_detector, judge_detector, validation_o
 from kerakit.runs.opening import (
     build_classifier,
     build_detector,
+    build_segmenter,
     load_backbone,
     load_data,
     require_weights,
 )
 from kerakit.runs.report import write_report
 from kerakit.runs.run import Run, place
+from kerakit.runs.segmentation import finish_segmenter, frames_of, pixel_weights
 from kerakit.runs.settings import require, require_size
 
 __all__ = [
@@ -20,13 +22,17 @@ __all__ = [
     "augmentation",
     "build_classifier",
     "build_detector",
+    "build_segmenter",
     "compare_runs",
     "finish_classifier",
     "finish_detector",
+    "finish_segmenter",
+    "frames_of",
     "is_finished",
     "judge_detector",
     "load_backbone",
     "load_data",
+    "pixel_weights",
     "place",
     "require",
     "require_size",

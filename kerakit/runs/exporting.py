@@ -18,7 +18,7 @@ def write_sample(folder, name, encoded):
 
 def export_and_report(
     run, model, *, recipe, data, preparation, metrics, by_class, headline, keep, pictures, samples,
-    notes=None,
+    notes=None, input_shape=None,
 ):  # fmt: skip
     """Exports, verifies, reports and says so; the run is then complete.
 
@@ -35,6 +35,7 @@ def export_and_report(
         pictures: Names of the picture files in the run's folder.
         samples: Encoded images that the export is verified with besides.
         notes: Dict of further lines for the report.
+        input_shape: Shape of one example that the cost is told of, where the model is of any size.
 
     Returns:
         Dict of the figures, the export's folder as `savedmodel`.
@@ -70,7 +71,7 @@ def export_and_report(
         by_class=by_class,
         notes={
             "weights": f"of the {keep} epoch",
-            "cost": report(model).line(),
+            "cost": report(model, input_shape).line(),
             "export": f"{savedmodel}, verified: {verification.finding}",
             **(notes or {}),
         },

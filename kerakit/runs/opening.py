@@ -5,10 +5,13 @@ import pathlib
 
 import kerakit.data
 from kerakit.errors import InputError
-from kerakit.models import classification, detection
+from kerakit.models import classification, detection, segmentation
 from kerakit.runs.settings import flag
 from kerakit.runs.sources import SOURCES
 from kerakit.weights import load_torchvision
+
+# What is in `kerakit.models.segmentation` besides: parts to build them of.
+_NO_SEGMENTERS = ("as_convolution", "backbone_unet", "sliding_window")
 
 
 def load_data(config, *, task="classification"):
@@ -96,6 +99,34 @@ def build_detector(name, *, optional=None, of_rcnn=None, **options):
     optional = {**(optional or {}), **((of_rcnn or {}) if "rcnn" in name else {})}
     options |= {key: value for key, value in optional.items() if value is not None}
     return _built(detection, name, options)
+
+
+def build_segmenter(name, *, from_scratch, optional=None, **options):
+    """A segmenter of `kerakit.models.segmentation` by its name, with an answer for each pixel.
+
+    Args:
+        name: Name of the builder.
+        from_scratch: Whether norms are put where the builder has them by choice: random weights
+            learn slowly without, trained ones were trained so.
+        optional: Dict of options of which those that are None are left to the builder.
+        **options: Options of the builder, among them `input_shape` and `num_classes`.
+
+    Returns:
+        `keras.Model`.
+
+    Raises:
+        InputError: If there is no such builder, it has no such option, or refuses its value.
+    """
+    options |= {key: value for key, value in (optional or {}).items() if value is not None}
+    builders = [known for known in segmentation.__all__ if known not in _NO_SEGMENTERS]
+    if name not in builders:
+        raise InputError(f"--model {name} is none of {', '.join(builders)}.")
+    has = inspect.signature(getattr(segmentation, name)).parameters
+    norms = {"batch_norm", "batch_normalization"} & set(has)
+    options |= dict.fromkeys(norms, from_scratch)
+    if "padding" in has:  # unpadded, an answer would be of the middle of an image alone
+        options["padding"] = "same"
+    return _built(segmentation, name, options)
 
 
 def load_backbone(path, model):

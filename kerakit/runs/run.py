@@ -123,10 +123,10 @@ class Run:
         rows = [row for log in (self.log, *self._stages) for row in log.rows]
         return self._seconds + sum(row["seconds"] for row in rows)
 
-    def introduce(self, title, model):
+    def introduce(self, title, model, *, input_shape=None):
         """Says what the model costs, and from how much it learns."""
         train, val, classes = self.data.train_source, self.data.val_source, self.data.classes
-        print(f"{title}: {report(model).line()}")
+        print(f"{title}: {report(model, input_shape).line()}")
         print(
             f"{train.size} images to learn from, {val.size} held out, {len(classes)} classes",
             flush=True,

@@ -40,14 +40,17 @@ def flag(name):
     return "--" + name.replace("_", "-")
 
 
-def require_size(config):
+def require_size(config, *, multiple=1):
     """Refuses a `size` whose sides are not 1 to 4096 pixels.
 
     Args:
         config: Dataclass of settings with `size`, (height, width).
+        multiple: What both must be divisible by.
 
     Raises:
         InputError: One sentence that names the flag.
     """
     if not all(1 <= side <= 4096 for side in config.size):
         raise InputError(f"--size must be two numbers from 1 to 4096, got {config.size}.")
+    if any(side % multiple for side in config.size):
+        raise InputError(f"--size must be divisible by {multiple}, got {config.size}.")

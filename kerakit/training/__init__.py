@@ -11,7 +11,8 @@ from kerakit.training.features import (
 )
 from kerakit.training.fine_tuning import freeze_batch_normalization, layer_depths
 from kerakit.training.fit import fit
-from kerakit.training.objective import Objective, objective
+from kerakit.training.objective import Objective, objective, pixel_objective
+from kerakit.training.optimizer import optimizer
 from kerakit.training.precision import precision
 from kerakit.training.pretrained import load_body
 from kerakit.training.rate import falling_rate
@@ -34,6 +35,8 @@ __all__ = [
     "layer_depths",
     "load_body",
     "objective",
+    "optimizer",
+    "pixel_objective",
     "precision",
     "restore_state",
     "save_state",

@@ -1,10 +1,11 @@
-"""What a classifier is trained for: its loss, and the figures of each epoch."""
+"""What a model is trained for: its loss, and the figures of each epoch."""
 
 from typing import NamedTuple
 
 import keras
 
-from kerakit.metrics import ConfusionMatrix, MultiLabelAveragePrecision
+from kerakit.losses import PixelCrossEntropy, SoftDice
+from kerakit.metrics import ConfusionMatrix, MultiLabelAveragePrecision, SegmentationScores
 
 
 class Objective(NamedTuple):
@@ -51,3 +52,39 @@ def objective(task, num_classes, *, label_smoothing=0.0):
             "val_mean_average_precision",
         )
     raise ValueError(f"`task` must be 'classification' or 'multi_label', got {task!r}.")
+
+
+PIXEL_LOSSES = ("cross-entropy", "focal", "dice", "cross-entropy-dice")
+
+
+def pixel_objective(loss, num_classes, *, class_weights=None):
+    """The objective of a segmenter that gives logits (B, H, W, K).
+
+    Args:
+        loss: "cross-entropy"; "focal", the same with a focal gamma of 2; "dice"; or
+            "cross-entropy-dice", the sum of the two.
+        num_classes: K.
+        class_weights: K numbers, how much a pixel of each class counts in the cross-entropy.
+
+    Returns:
+        `Objective`.
+
+    Raises:
+        ValueError: If there is no such loss.
+
+    Example:
+
+    >>> pixel_objective("dice", 2).monitor
+    'val_mean_iou'
+    """
+    if loss not in PIXEL_LOSSES:
+        raise ValueError(f"`loss` must be one of {', '.join(PIXEL_LOSSES)}, got {loss!r}.")
+    gamma = 2.0 if loss == "focal" else 0.0
+    entropy, dice = PixelCrossEntropy(class_weights, focal_gamma=gamma), SoftDice()
+    chosen = dice if loss == "dice" else entropy
+    if loss == "cross-entropy-dice":
+
+        def chosen(truth, logits):
+            return entropy.call(truth, logits) + dice.call(truth, logits)
+
+    return Objective(chosen, [SegmentationScores(num_classes)], "val_mean_iou")

@@ -63,7 +63,7 @@ def load_torchvision(model, source, *, head=True, skip=()):
     (2, 3)
     """
     label = source if isinstance(source, str | os.PathLike) else "the checkpoint"
-    arrays = _by_keras_name(read_arrays(source), skip, label)
+    arrays = by_keras_name(read_arrays(source), skip, label)
     heads = set() if head else {id(v) for layer in _heads(model) for v in layer.variables}
     values, faults, used = [], [], set()
     for layer, variable, name, piece in _wanted(model):
@@ -74,7 +74,7 @@ def load_torchvision(model, source, *, head=True, skip=()):
             faults.append(f"{name} is missing")
             continue
         torch_name, array = arrays[name]
-        value = _laid_out(array, layer, variable, piece)
+        value = laid_out(array, layer, variable, piece)
         if value is None:
             faults.append(
                 f"{torch_name} is {array.shape}, which does not fit {variable.path} "
@@ -95,7 +95,7 @@ def load_torchvision(model, source, *, head=True, skip=()):
         variable.assign(value)
 
 
-def _by_keras_name(arrays, skip, label):
+def by_keras_name(arrays, skip, label):
     """Name as in the model -> (PyTorch's name, array)."""
     found = {}
     for torch_name, array in arrays.items():
@@ -125,6 +125,11 @@ def _wanted(model):
             yield layer, variable, "_".join([*parents, name]) + _VARIABLES.get(last, ""), None
 
 
+def name_in_checkpoint(layer, variable):
+    """A variable's name in a checkpoint, of a layer that no other one holds."""
+    return layer.name + _VARIABLES.get(variable.name, "")
+
+
 def _variables(model):
     """(layer, variable, names from below the model down to the layer), each variable once."""
     seen, stack = set(), [(model, ())]
@@ -138,7 +143,7 @@ def _variables(model):
         stack += [(child, (*path, child.name)) for child in reversed(layer._layers)]
 
 
-def _laid_out(array, layer, variable, piece):
+def laid_out(array, layer, variable, piece):
     """The array with Keras's order of axes; None where it does not fit."""
     shape = tuple(variable.shape)
     if piece is not None:
@@ -176,6 +181,6 @@ def _heads(model):
     for output in keras.tree.flatten(model.outputs):
         operation = output._keras_history.operation
         while not getattr(operation, "variables", None):
-            operation = operation.input._keras_history.operation
+            operation = keras.tree.flatten(operation.input)[0]._keras_history.operation
         found.append(operation)
     return found

@@ -30,6 +30,8 @@ class Case:
         inputs: NumPy arguments of one call, arrays or lists of them, batch first.
         differentiable: Whether the gradient check applies.
         slow: Whether compiling it takes so long that only `make test-all` does.
+        has_ties: Whether a model chooses among so many values, or has so many ReLUs, that the last
+            digit of float32 changes a choice: its step under XLA is then compared in float64.
     """
 
     part: Callable[..., Any]
@@ -37,6 +39,7 @@ class Case:
     inputs: tuple[Any, ...] = ()
     differentiable: bool = True
     slow: bool = False
+    has_ties: bool = False
 
     @property
     def kind(self):

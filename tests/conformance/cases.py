@@ -14,9 +14,10 @@ from kerakit import (
     regularizers,
     schedules,
 )
-from kerakit.models import classification, detection
+from kerakit.models import classification, detection, segmentation
 from tests.conformance.case import Case
 from tests.reference.detection_sets import random_set
+from tests.reference.patch_classifier import patch_classifier
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.uniform(0, 255, (4, 8, 9, 3)).astype("float32")
@@ -29,6 +30,7 @@ TOKENS = RNG.normal(size=(3, 5, 8)).astype("float32")
 SIGNAL = RNG.normal(size=(3, 9, 4)).astype("float32")
 MAPS = RNG.normal(size=(4, 8, 9, 3)).astype("float32")
 KERNEL = np.sin(np.arange(72, dtype="float32")).reshape(3, 2, 3, 4)
+TALL_MAPS = np.random.default_rng(10).normal(size=(4, 19, 11, 2)).astype("float32")
 CLIPS = RNG.normal(size=(3, 4, 6, 5, 2)).astype("float32")
 # Every value once in each plane, and exact in bfloat16: maxima are the same in any precision.
 PLANES = RNG.permuted(np.tile(np.arange(63.0, dtype="float32"), (12, 1)), axis=1)
@@ -54,7 +56,11 @@ DETECTIONS = random_set(np.random.default_rng(2), size=(60, 70), masks=True)
 # Distances of a box's four edges and what a cell says of each: scores of 0, 1, ..., 5.
 DISTANCES = np.random.default_rng(8).uniform(0, 5, (6, 4)).astype("float32")
 DISTRIBUTIONS = np.random.default_rng(9).normal(size=(6, 4, 6)).astype("float32")
+# Class ids 0 to 2 of 4 x 5 pixels, a fifth of them 255, and what a net says of them.
+MASKS = np.random.default_rng(10).choice([0, 1, 2, 0, 255], (6, 4, 5)).astype("int32")
+MASK_LOGITS = np.random.default_rng(11).normal(size=(6, 4, 5, 3)).astype("float32")
 PICTURES = np.random.default_rng(7).uniform(0, 255, (6, 95, 97, 3)).astype("float32")
+PATCH_CLASSIFIER = patch_classifier()
 
 CASES = [
     Case(activations.leaky_relu_001, inputs=(SCORES,)),
@@ -65,6 +71,7 @@ CASES = [
     Case(callbacks.GradientClipping, {"variable_norm": 0.5}),
     Case(callbacks.GradientClipping, {"value": 0.1}),
     Case(callbacks.LayerFigures),
+    Case(initializers.Bilinear, inputs=(KERNEL,)),
     Case(initializers.HeNormal, {"seed": 11}),
     Case(
         layers.AnchorGenerator,
@@ -79,6 +86,7 @@ CASES = [
         {"filters": 4, "kernel_size": (3, 3, 3), "strides": (1, 2, 2)},
         inputs=(CLIPS,),
     ),
+    Case(layers.CropLike, inputs=(TALL_MAPS, MAPS)),
     Case(layers.DropPath, {"rate": 0.2, "seed": 5}, inputs=(TOKENS,)),
     Case(
         layers.FFTConv2D,
@@ -189,6 +197,7 @@ CASES = [
         inputs=(RNG.normal(size=(2, 4, 8, 8, 3)).astype("float32"),),
     ),
     Case(layers.PositionEmbedding, inputs=(TOKENS,)),
+    Case(layers.ResizeLike, inputs=([MAPS, TALL_MAPS],)),
     Case(
         layers.RoIAlign,
         {"output_size": (4, 2), "scale": 0.25, "aligned": True},
@@ -222,7 +231,10 @@ CASES = [
     Case(layers.VanillaRNN, {"state_dim": 4, "output_dim": 2}, inputs=(TOKENS,)),
     Case(losses.DistributionFocal, inputs=(DISTANCES, DISTRIBUTIONS)),
     Case(losses.MulticlassHinge, {"margin": 0.5}, inputs=(LABELS, SCORES)),
+    Case(losses.PixelCrossEntropy, {"class_weights": [1.0, 0.5, 2.0]}, inputs=(MASKS, MASK_LOGITS)),
+    Case(losses.PixelCrossEntropy, {"focal_gamma": 1.5}, inputs=(MASKS, MASK_LOGITS)),
     Case(losses.QualityFocal, {"gamma": 1.5}, inputs=(0.3 * ONE_HOT, SCORES)),
+    Case(losses.SoftDice, {"classes": [0, 2], "smooth": 0.5}, inputs=(MASKS, MASK_LOGITS)),
     Case(losses.SummedAbsoluteError, inputs=(TARGETS, SCORES)),
     Case(losses.SummedSquaredError, inputs=(TARGETS, SCORES)),
     Case(metrics.ConfusionMatrix, {"num_classes": 5, "per_class": True}, inputs=(LABELS, SCORES)),
@@ -252,6 +264,7 @@ CASES = [
         {"num_classes": 5, "bins": 32, "limit": 4.0},
         inputs=(np.maximum(ONE_HOT, ONE_HOT[::-1]), SCORES),
     ),
+    Case(metrics.SegmentationScores, {"num_classes": 3}, inputs=(MASKS % 255, MASK_LOGITS)),
     Case(
         ops.convolution,
         {"kernel": KERNEL, "method": "fft", "padding": 1, "strides": 2},
@@ -378,6 +391,11 @@ CASES = [
         inputs=(LEVELS[0], PADDED_BOXES),
         differentiable=False,
     ),
+    Case(
+        ops.resize_bilinear,
+        {"size": (19, 11)},
+        inputs=(MAPS,),
+    ),
     Case(ops.roi_levels, {"scales": (0.25, 0.125)}, inputs=(BOXES * 9,), differentiable=False),
     Case(
         ops.roi_pooling,
@@ -485,6 +503,51 @@ CASES = [
         inputs=(PHOTOS,),
     ),
     Case(detection.maskrcnn_mobilenet_v2_fpn, {"input_shape": (64, 64, 3)}),
+    Case(
+        segmentation.as_convolution,
+        {"classifier": PATCH_CLASSIFIER, "input_shape": (15, 18, 3)},
+        inputs=(PICTURES[:, :15, :18],),
+    ),
+    Case(
+        segmentation.fcn8s,
+        {"input_shape": (45, 37, 3), "num_classes": 5, "width": 0.0625, "drop_rate": 0.0},
+        inputs=(PICTURES[:, :45, :37],),
+    ),
+    Case(
+        segmentation.fcn_resnet50,
+        {"input_shape": (33, 40, 3), "num_classes": 5, "width": 0.0625, "drop_rate": 0.0},
+        inputs=(PICTURES[:, :33, :40],),
+        slow=True,
+        has_ties=True,
+    ),
+    Case(
+        segmentation.segnet,
+        {"input_shape": (32, 45, 3), "num_classes": 5, "width": 0.0625},
+        inputs=(PICTURES[:, :32, :45],),
+        slow=True,
+        has_ties=True,
+    ),
+    Case(
+        segmentation.sliding_window,
+        {"classifier": PATCH_CLASSIFIER, "input_shape": (15, 18, 3), "strides": (2, 3)},
+        inputs=(PICTURES[:, :15, :18],),
+    ),
+    Case(
+        segmentation.unet,
+        {
+            "input_shape": (32, 48, 3),
+            "num_classes": 5,
+            "padding": "same",
+            "width": 0.0625,
+            "drop_rate": 0.0,
+        },
+        inputs=(PICTURES[:, :32, :48],),
+    ),
+    Case(
+        segmentation.unet_resnet18,
+        {"input_shape": (64, 64, 3), "num_classes": 5, "width": 0.0625},
+        inputs=(PICTURES[:4, :64, :64],),
+    ),
 ]
 
 

@@ -21,15 +21,20 @@ def test_config_round_trip(case):
 def test_initializer_draws_in_the_dtype_and_by_the_seed(case, dtype):
     if dtype == "float64" and keras.backend.backend() == "jax":
         pytest.skip("JAX has no float64 unless it is switched on for the process")
-    values = case.make()((64, 32), dtype=dtype)
+    shape = case.inputs[0].shape if case.inputs else (64, 32)
+    values = case.make()(shape, dtype=dtype)
     assert keras.backend.standardize_dtype(values.dtype) == dtype
-    assert_close(case.make()((64, 32), dtype=dtype), values, rtol=0, atol=0)
+    assert_close(case.make()(shape, dtype=dtype), values, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("case", INITIALIZERS + REGULARIZERS, ids=str)
 def test_keras_file(case, tmp_path):
     option = "kernel_initializer" if case in INITIALIZERS else "kernel_regularizer"
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, **{option: case.make()})])
+    part = {option: case.make()}
+    layer, shape = keras.layers.Dense(3, **part), (4,)
+    if case.inputs:  # of a convolution's kernel
+        layer, shape = keras.layers.Conv2DTranspose(3, 4, **part), (5, 5, 3)
+    model = keras.Sequential([keras.Input(shape), layer])
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
     assert type(getattr(again.layers[0], option)) is case.part

@@ -1,3 +1,5 @@
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -24,7 +26,8 @@ def plain(case):
 def trained_one_step(case, **options):
     keras.utils.set_random_seed(4)
     model = case.make()
-    labels = np.arange(len(case.inputs[0])) % model.output_shape[-1]
+    places = (len(case.inputs[0]), *model.output_shape[1:-1])
+    labels = np.arange(np.prod(places)).reshape(places) % model.output_shape[-1]
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(0.01), loss, **options)
     before = model.get_weights()
@@ -34,8 +37,25 @@ def trained_one_step(case, **options):
         model.adapt(case.inputs[0], labels)
         before = [np.zeros_like(w) for w in model.get_weights()]
         figure = model.test_on_batch(case.inputs[0], labels)
-    changes = [new - old for new, old in zip(model.get_weights(), before, strict=True)]
+    fixed = [id(w) for layer in model.layers if not layer.trainable for w in layer.weights]
+    changes = [
+        new - old
+        for weight, new, old in zip(model.weights, model.get_weights(), before, strict=True)
+        if id(weight) not in fixed  # such as a bilinear upsampling
+    ]
     return model, float(np.asarray(figure)), changes
+
+
+@contextlib.contextmanager
+def in_float64():
+    floats, policy = keras.config.floatx(), keras.config.dtype_policy()
+    try:
+        keras.config.set_floatx("float64")
+        keras.config.set_dtype_policy("float64")
+        yield
+    finally:
+        keras.config.set_floatx(floats)
+        keras.config.set_dtype_policy(policy)
 
 
 def test_keras_file(case, plain, tmp_path):
@@ -50,14 +70,22 @@ def test_inference_under_xla_and_any_batch_size(case, plain):
     assert model.output_shape[0] is None
     expected = model.predict(*case.inputs, verbose=0)
     run = compiled(lambda x: model(x))
-    assert_close(run(*case.inputs), expected, rtol=1e-4, atol=1e-5)
+    atol = 1e-5 * max(1.0, np.abs(expected).max())
+    assert_close(run(*case.inputs), expected, rtol=1e-4, atol=atol)
     one = model.predict(case.inputs[0][:1], verbose=0)
-    assert_close(one, expected[:1], rtol=1e-4, atol=1e-5)
+    assert_close(one, expected[:1], rtol=1e-4, atol=atol)
 
 
 def test_a_training_step_under_xla(case, plain):
     _, loss, changes = plain
-    _, compiled_loss, compiled_changes = trained_one_step(case, jit_compile=True)
+    if case.has_ties:
+        if keras.backend.backend() == "jax":
+            pytest.skip("JAX has no float64 unless it is switched on for the process")
+        with in_float64():
+            _, loss, changes = trained_one_step(case, jit_compile=False)
+            _, compiled_loss, compiled_changes = trained_one_step(case, jit_compile=True)
+    else:
+        _, compiled_loss, compiled_changes = trained_one_step(case, jit_compile=True)
     assert compiled_loss == pytest.approx(loss, rel=1e-4)
     largest_of_all = max(np.abs(change).max() for change in changes)
     for compiled_change, change in zip(compiled_changes, changes, strict=True):

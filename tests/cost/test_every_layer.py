@@ -5,12 +5,13 @@ from keras import layers
 from kerakit import layers as own
 from kerakit.cost.kerakit_rules import KERAKIT_RULES
 from kerakit.cost.layer_rules import LAYER_RULES
+from kerakit.models.segmentation.sliding_window import SlidingWindow
 from tests.cost.test_layers_by_hand import CASES
 
 # Counted in other tests, or the same as one that is there.
 ELSEWHERE = {
     *(layers.ConvLSTM1D, layers.ConvLSTM2D, layers.ConvLSTM3D),
-    *(own.MaxUnpool2D, own.PatchEmbedding),
+    *(own.CropLike, own.MaxUnpool2D, own.PatchEmbedding, SlidingWindow),
     *(own.RoIAlign, own.MultiScaleRoIAlign, own.NonMaxSuppression, own.AnchorGenerator),
     *(getattr(layers, name) for name in dir(layers) if name.startswith("Random")),
 }

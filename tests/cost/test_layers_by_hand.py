@@ -285,6 +285,16 @@ def test_max_unpooling_reads_the_values_of_the_windows():
     assert cost.receptive_field == (2, 2)
 
 
+def test_a_crop_is_free_and_reads_what_it_keeps():
+    inputs = keras.Input((6, 8, 2))
+    pooled = keras.layers.MaxPooling2D(3, 1)(inputs)
+    smaller = keras.layers.MaxPooling2D(4, 1)(inputs)
+    cost = report(keras.Model(inputs, own.CropLike()(pooled, smaller)))
+    assert (cost.macs, cost.flops) == (0, 4 * 6 * 2 + 3 * 5 * 2)
+    assert cost.receptive_field == (3, 3)
+    assert cost.uncounted == {}
+
+
 def test_layers_on_boxes():
     maps, boxes = [keras.Input((n, n, 3)) for n in (8, 4)], keras.Input((5, 4))
     pooled = own.RoIAlign(2, sampling_ratio=3)(maps[0], boxes)

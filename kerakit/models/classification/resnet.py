@@ -11,19 +11,23 @@ from kerakit.models.normalization import normalize
 FILTERS = (64, 128, 256, 512)
 EXPANSION = 4  # a bottleneck's last convolution has four times the filters
 STEMS = ("imagenet", "small")
+# Output stride -> dilation of each stage; a stage that dilates more does not halve the size.
+DILATIONS = {32: (1, 1, 1, 1), 16: (1, 1, 1, 2), 8: (1, 1, 2, 4)}
 
 
-def basic_block(x, filters, stride, name):
+def basic_block(x, filters, stride, dilations, name):
     """Two 3 x 3 convolutions beside an identity (Fig. 5 left)."""
-    y = _conv(x, filters, 3, f"{name}_conv1", f"{name}_bn1", strides=stride)
-    y = _conv(y, filters, 3, f"{name}_conv2", f"{name}_bn2", activation=None)
+    first, second = dilations
+    y = _conv(x, filters, 3, f"{name}_conv1", f"{name}_bn1", strides=stride, dilation=first)
+    y = _conv(y, filters, 3, f"{name}_conv2", f"{name}_bn2", dilation=second, activation=None)
     return _beside(x, y, stride, name)
 
 
-def bottleneck_block(x, filters, stride, name):
+def bottleneck_block(x, filters, stride, dilations, name):
     """1 x 1, 3 x 3 and 1 x 1 convolutions beside an identity (Fig. 5 right)."""
+    dilation, _ = dilations
     y = _conv(x, filters, 1, f"{name}_conv1", f"{name}_bn1")
-    y = _conv(y, filters, 3, f"{name}_conv2", f"{name}_bn2", strides=stride)
+    y = _conv(y, filters, 3, f"{name}_conv2", f"{name}_bn2", strides=stride, dilation=dilation)
     y = _conv(y, EXPANSION * filters, 1, f"{name}_conv3", f"{name}_bn3", activation=None)
     return _beside(x, y, stride, name)
 
@@ -45,6 +49,7 @@ def _builder(depth, parameters):
         num_classes=1000,
         normalization="imagenet",
         stem="imagenet",
+        output_stride=32,
         width=1.0,
         name=None,
     ):
@@ -57,6 +62,9 @@ def _builder(depth, parameters):
             stem: `"imagenet"`: 7 x 7 convolution and 3 x 3 max pooling, each of stride 2.
                 `"small"`: one 3 x 3 convolution of stride 1, for images of 8 to 64 pixels
                 (He et al. 2016, Section 4.2).
+            output_stride: Pixels of the image a cell of the last map under the stem "imagenet":
+                32; or 16 or 8, where the last one or two stages keep the size and dilate their
+                3 x 3 convolutions by 2 and 4 instead, for segmentation (Chen et al. 2017).
             width: Factor on every stage's filters (64, 128, 256, 512).
             name: Name of the model.
 
@@ -69,9 +77,13 @@ def _builder(depth, parameters):
         Reference:
             He, Zhang, Ren and Sun, Deep Residual Learning for Image Recognition, 2016, Table 1
             and Fig. 5. Deviations: torchvision's, a bottleneck's stride stands in its 3 x 3
-            convolution.
+            convolution. Chen, Papandreou, Schroff and Adam, Rethinking Atrous Convolution for
+            Semantic Image Segmentation, 2017, Section 3.1. Deviations: torchvision's, the first
+            block of a stage has the dilation of the stage before.
         """
-        return _resnet(depth, input_shape, num_classes, normalization, stem, width, name)
+        return _resnet(
+            depth, input_shape, num_classes, normalization, stem, output_stride, width, name
+        )
 
     return member(
         resnet, f"resnet{depth}", f"Residual network of {depth} layers; {parameters:,} parameters."
@@ -85,10 +97,14 @@ resnet101 = _builder(101, 44_549_160)
 resnet152 = _builder(152, 60_192_808)
 
 
-def _resnet(depth, input_shape, num_classes, normalization, stem, width, name):
+def _resnet(depth, input_shape, num_classes, normalization, stem, output_stride, width, name):
     check_classifier(num_classes, width=width)
     if stem not in STEMS:
         raise ValueError(f"`stem` must be one of {STEMS}, got {stem!r}.")
+    if output_stride not in DILATIONS:
+        raise ValueError(
+            f"`output_stride` must be one of {tuple(DILATIONS)}, got {output_stride!r}."
+        )
     block, counts = BLOCKS[depth]
     filters = [scaled(f, width) for f in FILTERS]
 
@@ -99,10 +115,13 @@ def _resnet(depth, input_shape, num_classes, normalization, stem, width, name):
         x = PaddedMaxPooling2D(3, strides=2, padding=1, name="maxpool")(x)
     else:
         x = _conv(x, filters[0], 3, "conv1", "bn1")
-    for stage, count in enumerate(counts):
+    before = 1
+    for stage, (count, dilation) in enumerate(zip(counts, DILATIONS[output_stride], strict=True)):
         for position in range(count):
-            stride = 2 if stage > 0 and position == 0 else 1
-            x = block(x, filters[stage], stride, f"layer{stage + 1}_{position}")
+            halves = stage > 0 and position == 0 and dilation == before
+            block_name = f"layer{stage + 1}_{position}"
+            x = block(x, filters[stage], 2 if halves else 1, (before, dilation), block_name)
+            before = dilation
     x = layers.GlobalAveragePooling2D(name="avgpool")(x)
     logits = layers.Dense(num_classes, dtype="float32", name="fc")(x)
     return keras.Model(images, logits, name=name)
@@ -123,13 +142,14 @@ def _beside(x, y, stride, name):
     return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([y, x]))
 
 
-def _conv(x, filters, kernel_size, name, bn_name, *, strides=1, activation="relu"):
+def _conv(x, filters, kernel_size, name, bn_name, *, strides=1, dilation=1, activation="relu"):
     names = (name, bn_name) if activation is None else (name, bn_name, f"{name}_relu")
     return conv_bn_relu(
         x,
         filters,
         kernel_size=kernel_size,
         strides=strides,
+        dilation_rate=dilation,
         activation=activation,
         names=names,
     )

@@ -71,22 +71,7 @@ def _vgg(depth, batch_norm, input_shape, num_classes, normalization, drop_rate, 
     check_classifier(num_classes, width=width, drop_rate=drop_rate)
     images = keras.Input(input_shape, name="images")
     x = normalize(images, normalization)
-    # Torchvision numbers every module: convolution, perhaps normalisation, ReLU, pooling.
-    position = 0
-    for filters, count in zip(FILTERS, BLOCKS[depth], strict=True):
-        for _ in range(count):
-            modules = 3 if batch_norm else 2
-            x = conv_bn_relu(
-                x,
-                scaled(filters, width),
-                kernel_size=3,
-                norm=BatchNormalization if batch_norm else None,
-                use_bias=True,
-                names=[f"features_{position + module}" for module in range(modules)],
-            )
-            position += modules
-        x = layers.MaxPooling2D(2, name=f"features_{position}")(x)
-        position += 1
+    x = vgg_features(x, depth, batch_norm=batch_norm, width=width)
     if x.shape[1:3] != (7, 7):
         x = layers.AdaptiveAveragePooling2D(7, name="avgpool")(x)
     x = flatten_channels_first(x)
@@ -100,3 +85,40 @@ def _vgg(depth, batch_norm, input_shape, num_classes, normalization, drop_rate, 
         x = layers.Dropout(drop_rate, name=f"classifier_{number + 2}")(x)
     logits = layers.Dense(num_classes, dtype="float32", name="classifier_6")(x)
     return keras.Model(images, logits, name=name)
+
+
+def _max_pool(x, name):
+    return layers.MaxPooling2D(2, name=name)(x)
+
+
+def vgg_features(x, depth, *, batch_norm=False, width=1.0, pool=_max_pool):
+    """The convolutions and poolings of VGG, for a classifier or a segmenter.
+
+    Args:
+        x: Symbolic (B, H, W, C) normalised pixels.
+        depth: 11, 13, 16 or 19.
+        batch_norm: Whether a norm follows each convolution.
+        width: Factor on the filters.
+        pool: Function of a map and a name that adds the pooling behind each block and gives the
+            pooled map.
+
+    Returns:
+        Symbolic (B, h, w, K) map behind the fifth pooling.
+    """
+    # Torchvision numbers every module: convolution, perhaps normalisation, ReLU, pooling.
+    position = 0
+    modules = 3 if batch_norm else 2
+    for filters, count in zip(FILTERS, BLOCKS[depth], strict=True):
+        for _ in range(count):
+            x = conv_bn_relu(
+                x,
+                scaled(filters, width),
+                kernel_size=3,
+                norm=BatchNormalization if batch_norm else None,
+                use_bias=True,
+                names=[f"features_{position + module}" for module in range(modules)],
+            )
+            position += modules
+        x = pool(x, f"features_{position}")
+        position += 1
+    return x

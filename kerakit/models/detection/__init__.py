@@ -4,7 +4,6 @@ from kerakit.models.detection.detector import Detector as Detector
 from kerakit.models.detection.fast_rcnn import FastRCNN as FastRCNN
 from kerakit.models.detection.fast_rcnn import fast_rcnn
 from kerakit.models.detection.faster_rcnn import FasterRCNN as FasterRCNN
-from kerakit.models.detection.feature_taps import feature_taps as feature_taps
 from kerakit.models.detection.mask_rcnn import MaskRCNN as MaskRCNN
 from kerakit.models.detection.rcnn import RCNN as RCNN
 from kerakit.models.detection.rcnn import rcnn
@@ -20,6 +19,7 @@ from kerakit.models.detection.region_networks import (
 from kerakit.models.detection.region_table import region_table as region_table
 from kerakit.models.detection.yolo import YOLO as YOLO
 from kerakit.models.detection.yolo import yolo_m, yolo_n, yolo_s
+from kerakit.models.feature_taps import feature_taps as feature_taps
 
 __all__ = [
     "fast_rcnn",

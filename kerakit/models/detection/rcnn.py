@@ -5,11 +5,11 @@ from keras import ops
 
 from kerakit.models.classification import mobilenet_v2
 from kerakit.models.detection.detector import Detector
-from kerakit.models.detection.feature_taps import feature_taps
 from kerakit.models.detection.region_detections import region_detections
 from kerakit.models.detection.region_table import region_targets
 from kerakit.models.detection.region_warping import warp_regions
 from kerakit.models.family import check_classifier
+from kerakit.models.feature_taps import feature_taps
 from kerakit.ops import box_area, decode_boxes
 from kerakit.ops.box_formats import in_box_precision
 
@@ -48,7 +48,7 @@ def rcnn(
             own.
         normalization: First layer of the backbone; a given one has its own.
         width: Factor on the backbone's channels; a given one has its own.
-        freeze_norms: As of `kerakit.models.detection.feature_taps`.
+        freeze_norms: As of `kerakit.models.feature_taps.feature_taps`.
         name: Name of the model.
         **options: Of `RCNN`.
 

@@ -1,7 +1,7 @@
 """The layers of a classifier up to a named one, as what a detector reads its regions from."""
 
 from kerakit.models.classification import mobilenet_v2, vgg16
-from kerakit.models.detection.feature_taps import feature_taps
+from kerakit.models.feature_taps import feature_taps
 
 # By builder: the last layer before features shrink to 1 / 32 of the image.
 TAPS = {"mobilenet_v2": (mobilenet_v2, "features_13_add"), "vgg16": (vgg16, "features_29")}

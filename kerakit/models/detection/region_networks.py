@@ -2,10 +2,10 @@
 
 from kerakit.models.classification import mobilenet_v2, resnet50
 from kerakit.models.detection.faster_rcnn import FasterRCNN
-from kerakit.models.detection.feature_taps import feature_taps
 from kerakit.models.detection.mask_rcnn import MaskRCNN
 from kerakit.models.detection.region_numbers import SMALL, TORCHVISION
 from kerakit.models.family import check_classifier, member, scaled
+from kerakit.models.feature_taps import feature_taps
 
 # The last layer of each stage, at strides 4, 8, 16 and 32.
 RESNET50_TAPS = ("layer1_2_relu", "layer2_3_relu", "layer3_5_relu", "layer4_2_relu")

@@ -5,7 +5,7 @@ import keras
 from kerakit.layers.frozen_batch_normalization import FrozenBatchNormalization
 
 
-def feature_taps(model, names, *, freeze_norms=False):
+def feature_taps(model, names, *, freeze_norms=False, name="backbone_body"):
     """The model from its images to the outputs of the named layers.
 
     Args:
@@ -15,6 +15,7 @@ def feature_taps(model, names, *, freeze_norms=False):
         freeze_norms: Whether every batch normalisation becomes a `FrozenBatchNormalization` with
             its weights, which no training moves: for one or two images a step, too few for
             statistics. The layers are then new ones, else the model's own.
+        name: Name of the model that is returned.
 
     Returns:
         `keras.Model` from (B, H, W, 3) images to a list of (B, h, w, C) maps.
@@ -31,13 +32,13 @@ def feature_taps(model, names, *, freeze_norms=False):
     [(None, 16, 16, 4), (None, 8, 8, 8)]
     """
     known = {layer.name for layer in model.layers}
-    missing = [name for name in names if name not in known]
+    missing = [each for each in names if each not in known]
     if missing or not names:
         raise ValueError(
             f"`names` must be of layers of {model.name}, got {', '.join(missing) or 'none'}."
         )
-    outputs = [model.get_layer(name).output for name in names]
-    cut = keras.Model(model.inputs[0], outputs, name="backbone_body")
+    outputs = [model.get_layer(each).output for each in names]
+    cut = keras.Model(model.inputs[0], outputs, name=name)
     if not freeze_norms:
         return cut
     frozen = keras.models.clone_model(cut, clone_function=_frozen)
