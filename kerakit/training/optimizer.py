@@ -23,8 +23,8 @@ def optimizer(name, rate, *, momentum=0.9, weight_decay=0.0, ema=0.0):
 
     Example:
 
-    >>> optimizer("adamw", 1e-3, weight_decay=1e-2).name
-    'adamw'
+    >>> optimizer("adamw", 1e-3, weight_decay=1e-2).weight_decay
+    0.01
     """
     common = {
         "weight_decay": weight_decay or None,

@@ -11,7 +11,7 @@ from tests.cost.test_layers_by_hand import CASES
 # Counted in other tests, or the same as one that is there.
 ELSEWHERE = {
     *(layers.ConvLSTM1D, layers.ConvLSTM2D, layers.ConvLSTM3D),
-    *(own.CropLike, own.MaxUnpool2D, own.PatchEmbedding, SlidingWindow),
+    *(own.CropLike, own.MaxUnpool2D, own.PatchEmbedding, own.ResizeLike, SlidingWindow),
     *(own.RoIAlign, own.MultiScaleRoIAlign, own.NonMaxSuppression, own.AnchorGenerator),
     *(getattr(layers, name) for name in dir(layers) if name.startswith("Random")),
 }

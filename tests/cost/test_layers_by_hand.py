@@ -295,6 +295,17 @@ def test_a_crop_is_free_and_reads_what_it_keeps():
     assert cost.uncounted == {}
 
 
+def test_resizing_reads_the_nearest_values_of_the_smaller_map():
+    inputs = keras.Input((8, 6, 2))
+    pooled = keras.layers.MaxPooling2D(2)(inputs)
+    cost = report(keras.Model(inputs, own.ResizeLike()([pooled, inputs])))
+    peer = keras.layers.UpSampling2D(2, interpolation="bilinear")(pooled)
+    theirs = report(keras.Model(inputs, peer))
+    assert (cost.macs, cost.flops) == (theirs.macs, theirs.flops)
+    assert cost.receptive_field == theirs.receptive_field == (4, 4)
+    assert cost.uncounted == {}
+
+
 def test_layers_on_boxes():
     maps, boxes = [keras.Input((n, n, 3)) for n in (8, 4)], keras.Input((5, 4))
     pooled = own.RoIAlign(2, sampling_ratio=3)(maps[0], boxes)
