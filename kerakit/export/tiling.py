@@ -18,8 +18,9 @@ class Tiling:
     1.8 times.
 
     Args:
-        margin: Pixels, at least 0; None for 3/32 of the tile's shorter side.
-        blend: Pixels, at least 0; None for 2/32 of it.
+        margin: Pixels, at least 0. None: the network's receptive radius where that is at most an
+            eighth of the tile's shorter side, so that tiles leave no trace; else 3/32 of the side.
+        blend: Pixels, at least 0; None for 2/32 of the side, and for 0 where tiles leave no trace.
         stride: By how much the network's coarsest map is smaller than its input; at least 1.
 
     Raises:
@@ -45,19 +46,22 @@ class Tiling:
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ValueError(f"`{name}` must be an integer of at least {least}, got {value!r}.")
 
-    def of_tile(self, size):
+    def of_tile(self, size, *, radius=None):
         """The same with numbers for None.
 
         Args:
             size: (height, width) of the part of a tile for which the network answers.
+            radius: How far, in pixels, an answer lies from what it reads; None if not known.
 
         Raises:
             ValueError: If tiles of this size cannot overlap so much.
         """
         shorter = min(size)
+        is_exact = self.margin is None and radius is not None and 8 * radius <= shorter
+        margin, blend = (radius, 0) if is_exact else (shorter * 3 // 32, shorter // 16)
         tiling = Tiling(
-            margin=shorter * 3 // 32 if self.margin is None else self.margin,
-            blend=shorter // 16 if self.blend is None else self.blend,
+            margin=margin if self.margin is None else self.margin,
+            blend=blend if self.blend is None else self.blend,
             stride=self.stride,
         )
         if tiling.step(shorter) < 1:

@@ -5,6 +5,7 @@ import functools
 import keras
 import tensorflow as tf
 
+from kerakit.cost import report
 from kerakit.data.prepare import LETTERBOX_FILL
 from kerakit.export.tiling import Tiling, overlap_add
 
@@ -84,7 +85,9 @@ def checked_tiling(model, preparation, tiling=None):
                 f"`model` must answer for the middle of its input, and of {taken} pixels it "
                 f"answers for {size}: the difference must be even."
             )
-        return (tiling or Tiling()).of_tile(size)
+        tiling = tiling or Tiling()
+        radius = _receptive_radius(model, (*taken, preparation.channels), tiling.stride)
+        return tiling.of_tile(size, radius=radius)
     if tiling is not None:
         raise ValueError(
             f"`tiling` is for images at their own resolution, fit='pad', and `preparation` has "
@@ -96,6 +99,15 @@ def checked_tiling(model, preparation, tiling=None):
             f"{taken} pixels it answers for {size}: take a preparation with fit='pad'."
         )
     return None
+
+
+def _receptive_radius(model, shape, stride):
+    """How far an answer may lie from what it reads, in pixels; None where that is not known."""
+    field = report(model, shape).receptive_field
+    if not isinstance(field, tuple) or not all(isinstance(side, int) for side in field):
+        return None
+    # An answer is anywhere in its cell of the coarsest map, in whose middle the field lies.
+    return (max(field) + stride) // 2
 
 
 def logits_of(outputs):

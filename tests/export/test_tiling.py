@@ -76,6 +76,9 @@ def test_defaults_are_shares_of_the_tile_and_go_through_a_card():
     assert tiling == Tiling(margin=24, blend=16, stride=32)
     assert (tiling.step(256), tiling.step(512)) == (192, 448)
     assert Tiling.from_dict(tiling.to_dict()) == tiling
+    # A radius of an eighth of a tile leaves three quarters of each side, as the default does.
+    assert Tiling().of_tile((512, 256), radius=32) == Tiling(margin=32, blend=0, stride=32)
+    assert Tiling().of_tile((512, 256), radius=33) == tiling
     assert Tiling(margin=0, blend=5).of_tile((64, 64)) == Tiling(margin=0, blend=5, stride=32)
 
 

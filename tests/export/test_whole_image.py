@@ -6,6 +6,8 @@ import pytest
 
 from kerakit.data import Preparation
 from kerakit.export import Tiling, whole_image
+from kerakit.export.whole_image import checked_tiling
+from kerakit.models.segmentation import unet
 from tests.export.segmenters import RADIUS, STRIDE, Spied, pixels, segmenter, softmax
 
 TILE = (32, 40)
@@ -43,6 +45,24 @@ def test_tiled_equals_untiled_in_the_interior(size):
     interior = tuple(slice(side if side == 1 else side - RADIUS - 1) for side in size)
     assert expected[interior].std() > 0.1 or size == (1, 1)
     np.testing.assert_allclose(found[interior], expected[interior], atol=1e-6)
+
+
+def test_unet_in_large_tiles_leaves_no_trace_by_default():
+    """A tile of 960 is eight times U-Net's radius: 94 pixels and what pooling's grid may add."""
+    keras.utils.set_random_seed(2)
+    options = {"padding": "same", "batch_normalization": True, "normalization": "imagenet"}
+    model = unet(input_shape=(None, None, 3), num_classes=3, width=1 / 32, **options)
+    image = pixels(1100, 1250)
+    preparation = Preparation(height=960, width=960, fit="pad")
+    tiling = checked_tiling(model, preparation)
+    assert (tiling.margin, tiling.blend) == (118, 0)
+    found = whole_image(model, preparation=preparation)(image).numpy()
+    canvas = np.full((1, 1280, 1440, 3), 114, "float32")
+    canvas[0, :1100, :1250] = image
+    expected = softmax(model.predict(canvas, verbose=0))[0]
+    interior = (slice(1100 - 118), slice(1250 - 118))
+    assert expected[interior].std() > 0.01
+    np.testing.assert_allclose(found[interior], expected[interior], atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (26, 34), (33, 40), (97, 131)], ids=str)
