@@ -1,0 +1,167 @@
+"""The command line of `kerakit`: its commands and their options."""
+
+import argparse
+
+from kerakit import argument_types
+
+_BATCH_SIZE = 32
+
+
+def command_line(*, cost, predict, evaluate, publish):
+    """The parser of `kerakit`.
+
+    Args:
+        cost: Function of the parsed arguments that does this command and gives the exit code.
+        predict: The same of this one.
+        evaluate: The same of this one.
+        publish: The same of this one.
+
+    Returns:
+        `argparse.ArgumentParser` whose result has the function as `run`.
+    """
+    parser = argparse.ArgumentParser(
+        prog="kerakit",
+        description="Costs of models; answers from exported models, their scores, and their "
+        "publication.",
+        epilog="Example: kerakit predict savedmodels/digits photo.png",
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    command = _command(
+        commands,
+        cost,
+        "cost",
+        "Count what a model costs: parameters, MACs, FLOPs, memory, receptive field.",
+        "kerakit cost VGG16 --input 224,224,3",
+    )
+    command.add_argument(
+        "model",
+        metavar="MODEL",
+        help="a model of kerakit (resnet18), of keras.applications (VGG16; no weights are "
+        "downloaded), or a .keras file",
+    )
+    command.add_argument(
+        "--input",
+        type=argument_types.shape,
+        action="append",
+        default=[],
+        metavar="H,W,C",
+        help="size of one example (default: the model's own), T,H,W,C for a clip; once an input",
+    )
+    command.add_argument(
+        "--csv", type=argument_types.path, metavar="FILE", help="write the rows there too"
+    )
+    command.add_argument(
+        "--json", type=argument_types.path, metavar="FILE", help="write all of it there too"
+    )
+
+    command = _command(
+        commands,
+        predict,
+        "predict",
+        "Say what is on images.",
+        "kerakit predict savedmodels/digits photo.png scans/ --top 3 --json answers.json",
+    )
+    _add_savedmodel(command)
+    command.add_argument(
+        "images",
+        nargs="+",
+        type=argument_types.path,
+        metavar="IMAGE|FOLDER",
+        help="images, or folders in which all images are taken, those of their subfolders too",
+    )
+    command.add_argument(
+        "--top",
+        type=argument_types.positive,
+        metavar="N",
+        help="the N most probable classes of each image (default: 1; of a model for several "
+        "labels an image, those that it names); of a detector, the N surest objects, each told; of "
+        "masks, the N classes of the most pixels (default: all)",
+    )
+    command.add_argument(
+        "--threshold",
+        type=argument_types.share,
+        default=0.5,
+        metavar="P",
+        help="of a detector: least score of an object (default: 0.5)",
+    )
+    command.add_argument(
+        "--json", type=argument_types.path, metavar="FILE", help="write the answers there too"
+    )
+    command.add_argument(
+        "--pictures",
+        type=argument_types.path,
+        metavar="DIR",
+        help="draw each image with its answer below, the objects found in it, or its mask over it",
+    )
+    command.add_argument(
+        "--masks",
+        type=argument_types.path,
+        metavar="DIR",
+        help="of a model that gives a class for each pixel: write the masks there, a PNG each "
+        "whose grey values are the classes' numbers",
+    )
+    _add_batch_size(command)
+
+    command = _command(
+        commands,
+        evaluate,
+        "evaluate",
+        "Measure an export on the validation images of a data set.",
+        "kerakit evaluate savedmodels/digits --data digits",
+    )
+    _add_savedmodel(command)
+    command.add_argument(
+        "--data",
+        required=True,
+        metavar="SOURCE",
+        help="digits, folder:DIR, csv:FILE, tfds:NAME; of a detector coco:DIR, voc:DIR, yolo:DIR, "
+        "digit-scenes; of masks masks:DIR, digit-scenes; its classes must be the export's",
+    )
+    command.add_argument(
+        "--json", type=argument_types.path, metavar="FILE", help="write the figures there too"
+    )
+    _add_batch_size(command)
+
+    command = _command(
+        commands,
+        publish,
+        "publish",
+        "Copy the verified SavedModel of a run to where models are served from.",
+        "kerakit publish runs/digits --name digits",
+    )
+    command.add_argument("run_folder", metavar="RUN", help="folder of the run, or its name in runs")
+    command.add_argument(
+        "--to",
+        type=argument_types.path,
+        default="savedmodels",
+        metavar="DIR",
+        help="default: savedmodels",
+    )
+    command.add_argument("--name", help="name to publish under (default: the run's)")
+    return parser
+
+
+def _command(commands, run, name, text, example):
+    command = commands.add_parser(name, help=text, description=text, epilog=f"Example: {example}")
+    command.set_defaults(run=run)
+    return command
+
+
+def _add_savedmodel(command):
+    command.add_argument(
+        "directory",
+        type=argument_types.path,
+        metavar="DIRECTORY",
+        help="folder of a SavedModel, or of its numbered versions (the newest is taken)",
+    )
+
+
+def _add_batch_size(command):
+    command.add_argument(
+        "--batch-size",
+        type=argument_types.positive,
+        default=_BATCH_SIZE,
+        metavar="N",
+        help=f"images computed at once (default: {_BATCH_SIZE})",
+    )
