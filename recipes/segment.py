@@ -41,6 +41,8 @@ class Config:
     fit: Literal["pad", "stretch", "letterbox"] = "pad"
     """pad: images at their own scale, of which windows of that size are learnt; else the whole
     image scaled to it."""
+    tile: int = 0
+    """Side of the square tiles in which the export sees an image, with --fit pad; 0: --size."""
     balanced: float = 0.5
     """Part of the windows around a pixel of a class drawn first, each class as often; 0: none."""
     flip: Literal["none", "horizontal", "both"] = "none"
@@ -69,9 +71,7 @@ class Config:
     """Rate at its highest, after the warm-up."""
     warmup_epochs: float = 1.0
     """Epochs over which the rate rises from 0."""
-    schedule: Literal["cosine", "step", "exponential", "inverse-time", "polynomial", "constant"] = (
-        "cosine"
-    )
+    schedule: Literal["cosine", "step", "exponential", "polynomial", "constant"] = "cosine"
     """How the rate falls after that."""
     momentum: float = 0.9
     """Momentum of SGD."""
@@ -133,11 +133,11 @@ def train(config):
     check(config)
     keras.utils.set_random_seed(config.seed)
     data = kerakit.runs.load_data(config, task="segmentation")
-    learnt, held_out = kerakit.runs.frames_of(data, size=config.size, fit=config.fit)
+    frames = kerakit.runs.frames_of(data, size=config.size, fit=config.fit, tile=config.tile)
     heads = ("logits", "aux") if config.auxiliary else None
     batches = kerakit.data.SegmentationBatches(
-        data.train_source, learnt, batch_size=config.batch_size, seed=config.seed,
-        augment=augmentation(config, learnt), heads=heads,
+        data.train_source, frames.learnt, batch_size=config.batch_size, seed=config.seed,
+        augment=augmentation(config, frames.learnt), heads=heads,
     )  # fmt: skip
     with training.precision(config.precision):
         model = build(config, len(data.classes))
@@ -172,7 +172,7 @@ def train(config):
     training.fit(
         model, batches, epochs=config.epochs, state=run.state,
         validation=kerakit.data.segmentation_evaluation_batches(
-            data.val_source, held_out, batch_size=config.batch_size, heads=heads
+            data.val_source, frames.held_out, batch_size=config.batch_size, heads=heads
         ),
         callbacks=run.callbacks(*extra_callbacks(config)),
     )  # fmt: skip
@@ -180,11 +180,8 @@ def train(config):
         trained, model = model, build(config, len(data.classes))
         model.set_weights(trained.get_weights())
     return kerakit.runs.finish_segmenter(
-        run, model, recipe="segment", data=data, keep=config.keep,
-        preparation=kerakit.data.Preparation(
-            height=config.size[0], width=config.size[1], fit=config.fit
-        ),
-    )  # fmt: skip
+        run, model, recipe="segment", data=data, preparation=frames.served, keep=config.keep
+    )
 
 
 def build(config, num_classes):
@@ -228,7 +225,7 @@ def extra_callbacks(config):
 
 def check(config):
     zero = "seed weight_decay clip_norm warmup_epochs momentum balanced rotation zoom elastic "
-    zero += "color class_weights auxiliary ema drop_rate"
+    zero += "color class_weights auxiliary ema drop_rate tile"
     kerakit.runs.require(
         config,
         at_least={"epochs": 1, "batch_size": 1, **dict.fromkeys(zero.split(), 0)},

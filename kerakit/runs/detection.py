@@ -1,6 +1,5 @@
 """The end of a detector's run: its figures, pictures, samples, export and report."""
 
-import itertools
 import time
 from typing import NamedTuple
 
@@ -10,10 +9,10 @@ import numpy as np
 from kerakit.data import detection_evaluation_batches
 from kerakit.metrics.detection_metrics import detection_metrics
 from kerakit.runs.detection_pictures import plot_found, plot_precision_recall
-from kerakit.runs.exporting import export_and_report, write_sample
+from kerakit.runs.exporting import export_and_report, write_samples
 from kerakit.runs.pictures import plot_curves
 
-SHOWN, SAMPLES, TIMED = 8, 10, 15
+SHOWN, TIMED = 8, 15
 
 
 def validation_of(data, preparation, *, batch_size, max_detections):
@@ -73,7 +72,7 @@ def finish_detector(run, model, *, recipe, data, preparation, batch_size, keep="
         data, preparation, batch_size=batch_size, max_detections=model.max_detections
     )
     judged = judge_detector(run, model, batches, make_metrics(per_class=True), data=data)
-    samples = _write_samples(run.folder / "samples", data.val_source)
+    samples = write_samples(run.folder / "samples", data.val_source)
     return export_and_report(
         run, model, recipe=recipe, data=data, preparation=preparation, metrics=judged.figures,
         by_class=judged.by_class, headline=judged.headline, keep=keep, notes=judged.notes,
@@ -162,13 +161,3 @@ def _figures(metrics, data):
             row[f"{metric.prefix}AP"] = None if curve is None else float(found[key + row["class"]])
             row[f"{metric.prefix}AP@50"] = None if curve is None else float(np.mean(curve[1]))
     return figures, by_class
-
-
-def _write_samples(folder, source):
-    """The first images held out, as files to try the export on."""
-    folder.mkdir(exist_ok=True)
-    examples = source.encoded_dataset().take(SAMPLES).as_numpy_iterator()
-    encoded = [example["encoded"] for example in examples]
-    for number, image in zip(itertools.count(1), encoded, strict=False):
-        write_sample(folder, f"image_{number}", image)
-    return encoded

@@ -8,12 +8,24 @@ from kerakit.cost import report
 from kerakit.data.decode import SIGNATURES
 from kerakit.runs.report import write_report
 
+_SAMPLES = 10
+
 
 def write_sample(folder, name, encoded):
     """Writes an image's bytes into `folder`, with the ending of their kind."""
     ending = next(kind for kind, start in SIGNATURES.items() if encoded.startswith(start))
     name = "".join(c if c.isalnum() else "_" for c in name)
     (folder / f"{name}.{ending.lower()}").write_bytes(encoded)
+
+
+def write_samples(folder, source):
+    """Writes the first images held out, as files to try the export on; gives their bytes."""
+    folder.mkdir(exist_ok=True)
+    examples = source.encoded_dataset().take(_SAMPLES).as_numpy_iterator()
+    encoded = [example["encoded"] for example in examples]
+    for number, image in enumerate(encoded, start=1):
+        write_sample(folder, f"image_{number}", image)
+    return encoded
 
 
 def export_and_report(

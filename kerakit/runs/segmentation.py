@@ -1,7 +1,7 @@
 """A segmenter's run: what it sees while it learns, and its end."""
 
-import itertools
 import time
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,35 +9,49 @@ from kerakit.data import Preparation
 from kerakit.errors import InputError
 from kerakit.export.segmentation_scoring import segmentation_figures
 from kerakit.export.whole_image import whole_image
-from kerakit.runs.exporting import export_and_report, write_sample
+from kerakit.runs.exporting import export_and_report, write_samples
 from kerakit.runs.pictures import plot_curves
 from kerakit.runs.segmentation_pictures import plot_masks
 
-SHOWN, SAMPLES, TIMED = 8, 10, 15
+SHOWN = 8
 # Sides of frames are multiples of the coarsest stride of the networks.
 _STRIDE = 32
 # A larger image is seen in part while the network learns; figures at the end are of all of it.
 _LARGEST_FRAME = 1024
 
 
-def frames_of(data, *, size, fit):
-    """How images come to the network while it learns.
+class Frames(NamedTuple):
+    """`Preparation` of the training images, of the images held out, and of the export."""
+
+    learnt: Preparation
+    held_out: Preparation
+    served: Preparation
+
+
+def frames_of(data, *, size, fit, tile=0):
+    """How images come to the network while it learns, and to its export.
 
     Args:
         data: `kerakit.data.Data` with masks.
         size: (height, width) of what a step sees of an image.
         fit: "stretch" or "letterbox", images scaled to `size`; or "pad", images as they are, in
             frames that hold the largest one, of which windows of `size` are cut.
+        tile: Side of the export's square tiles, for "pad"; 0 for tiles of `size`.
 
     Returns:
-        `Preparation` of the training images, and that of the images held out.
+        `Frames`.
 
     Raises:
-        InputError: If sizes of images would be needed that nobody counted.
+        InputError: If sizes of images would be needed that nobody counted, or `tile` is of no use.
     """
+    if tile % _STRIDE or (tile and fit != "pad"):
+        raise InputError(
+            f"--tile must be divisible by {_STRIDE}, with --fit pad, got {tile} with {fit}."
+        )
+    height, width = (tile, tile) if tile else size
+    served = Preparation(height=height, width=width, fit=fit)
     if fit != "pad":
-        same = Preparation(height=size[0], width=size[1], fit=fit)
-        return same, same
+        return Frames(served, served, served)
     parts = (data.train_source.masks, data.val_source.masks)
     if any(part is None for part in parts):
         raise InputError(
@@ -48,7 +62,8 @@ def frames_of(data, *, size, fit):
         min(_LARGEST_FRAME, -(-side // _STRIDE) * _STRIDE) for side in parts[1].largest_size
     ]
     learnt = [max(pair) for pair in zip(parts[0].largest_size, size, strict=True)]
-    return tuple(Preparation(height=h, width=w, fit="pad") for h, w in (learnt, held_out))
+    seen = (Preparation(height=h, width=w, fit="pad") for h, w in (learnt, held_out))
+    return Frames(*seen, served)
 
 
 def pixel_weights(data, *, power):
@@ -121,17 +136,7 @@ def finish_segmenter(run, model, *, recipe, data, preparation, keep="best"):
         run, model, recipe=recipe, data=data, preparation=preparation, metrics=figures,
         by_class=by_class, headline="mean_iou", keep=keep,
         pictures=("curves.png", "predictions.png"),
-        samples=_write_samples(run.folder / "samples", data.val_source),
+        samples=write_samples(run.folder / "samples", data.val_source),
         input_shape=(preparation.height, preparation.width, preparation.channels),
         notes={"answers": f"{milliseconds:.1f} ms an image, one at a time"},
     )  # fmt: skip
-
-
-def _write_samples(folder, source):
-    """The first images held out, as files to try the export on."""
-    folder.mkdir(exist_ok=True)
-    examples = source.encoded_dataset().take(SAMPLES).as_numpy_iterator()
-    encoded = [example["encoded"] for example in examples]
-    for number, image in zip(itertools.count(1), encoded, strict=False):
-        write_sample(folder, f"image_{number}", image)
-    return encoded

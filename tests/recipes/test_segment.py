@@ -38,7 +38,7 @@ def drawn(tmp_path_factory):
     "more",
     [
         ["--model", "unet", "--flip", "both", "--color", "0.2", "--class-weights", "0.5",
-         "--elastic", "3", "--rotation", "20", "--ema", "0.9"],
+         "--elastic", "3", "--rotation", "20", "--ema", "0.9", "--tile", "96"],
         ["--model", "fcn8s", "--fit", "letterbox", "--loss", "cross-entropy-dice",
          "--optimizer", "sgd", "--clip-norm", "1"],
     ],
@@ -94,6 +94,8 @@ def test_second_head_learns_too(drawn, run, tmp_path):
         (["--model", "resnet18"], "--model resnet18 is none of fcn8s, "),
         (["--model", "sliding_window"], "--model sliding_window is none of "),
         (["--size", "72", "64"], "--size must be divisible by 32, got (72, 64)"),
+        (["--tile", "100"], "--tile must be divisible by 32, with --fit pad, got 100 with pad"),
+        (["--tile", "96", "--fit", "stretch"], "got 96 with stretch"),
         (["--balanced", "2"], "--balanced must be at most 1"),
         (["--auxiliary", "0.5"], "--auxiliary-head is nothing that unet has"),
         (["--weights", "w.pth"], "--weights w.pth does not exist"),
