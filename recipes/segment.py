@@ -192,11 +192,8 @@ def build(config, num_classes):
         num_classes=num_classes,
         normalization=config.normalization,
         from_scratch=not config.weights,
-        optional={
-            "width": config.width,
-            "drop_rate": config.drop_rate,
-            "auxiliary_head": config.auxiliary > 0 or None,
-        },
+        optional={"width": config.width, "auxiliary_head": config.auxiliary > 0 or None},
+        where_had={"drop_rate": config.drop_rate},
     )
 
 

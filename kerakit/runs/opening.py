@@ -101,7 +101,7 @@ def build_detector(name, *, optional=None, of_rcnn=None, **options):
     return _built(detection, name, options)
 
 
-def build_segmenter(name, *, from_scratch, optional=None, **options):
+def build_segmenter(name, *, from_scratch, optional=None, where_had=None, **options):
     """A segmenter of `kerakit.models.segmentation` by its name, with an answer for each pixel.
 
     Args:
@@ -109,6 +109,7 @@ def build_segmenter(name, *, from_scratch, optional=None, **options):
         from_scratch: Whether norms are put where the builder has them by choice: random weights
             learn slowly without, trained ones were trained so.
         optional: Dict of options of which those that are None are left to the builder.
+        where_had: The same, of options that not every builder has.
         **options: Options of the builder, among them `input_shape` and `num_classes`.
 
     Returns:
@@ -117,11 +118,12 @@ def build_segmenter(name, *, from_scratch, optional=None, **options):
     Raises:
         InputError: If there is no such builder, it has no such option, or refuses its value.
     """
-    options |= {key: value for key, value in (optional or {}).items() if value is not None}
     builders = [known for known in segmentation.__all__ if known not in _NO_SEGMENTERS]
     if name not in builders:
         raise InputError(f"--model {name} is none of {', '.join(builders)}.")
     has = inspect.signature(getattr(segmentation, name)).parameters
+    optional = (optional or {}) | {k: v for k, v in (where_had or {}).items() if k in has}
+    options |= {key: value for key, value in optional.items() if value is not None}
     norms = {"batch_norm", "batch_normalization"} & set(has)
     options |= dict.fromkeys(norms, from_scratch)
     if "padding" in has:  # unpadded, an answer would be of the middle of an image alone
