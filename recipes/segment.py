@@ -107,7 +107,7 @@ class Config:
 PRESETS = {
     "scenes": (
         "Embedded digits, composed into scenes; minutes.",
-        Config(width=0.25, size=(96, 96), normalization="image_max", epochs=5),
+        Config(width=0.25, drop_rate=0.0, size=(96, 96), normalization="centered", epochs=5),
     ),
     "folder": ("Images of your own: add --data masks:DIR.", Config(data="masks:images")),
     "tissue": (
@@ -141,6 +141,7 @@ def train(config):
     )  # fmt: skip
     with training.precision(config.precision):
         model = build(config, len(data.classes))
+    kerakit.runs.require_tiles(model, frames.served)
     if config.weights:
         kerakit.runs.require_weights(config.weights)
         load_classifier(model, config.weights)
@@ -192,6 +193,7 @@ def build(config, num_classes):
         num_classes=num_classes,
         normalization=config.normalization,
         from_scratch=not config.weights,
+        fit=config.fit,
         optional={"width": config.width, "auxiliary_head": config.auxiliary > 0 or None},
         where_had={"drop_rate": config.drop_rate},
     )

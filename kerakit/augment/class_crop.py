@@ -12,7 +12,8 @@ class ClassBalancedCrop(RandomCrop):
 
     Of the classes that an example's mask has, each is as likely as the others; of the class drawn,
     each pixel; it then lies anywhere in the window, as far as the picture's edges allow. A window
-    at a uniform place misses a class of a thousandth of the pixels nearly always.
+    at a uniform place misses a class of a thousandth of the pixels nearly always. No window lies
+    behind the last row and column with a pixel that counts, where a frame holds a smaller image.
 
     Args:
         size: (height, width) of the window.
@@ -47,7 +48,7 @@ class ClassBalancedCrop(RandomCrop):
 
     def _corners(self, mask, seed):
         """(B, 2) int32 first row and column of each window."""
-        count, height, width = tf.unstack(tf.shape(mask))
+        count, _, width = tf.unstack(tf.shape(mask))
         event_seed, class_seed, pixel_seed, place_seed, uniform_seed = draw_seeds(seed, 5)
         ids = tf.cast(tf.reshape(mask, (count, -1)), tf.int32)
         present = tf.math.bincount(ids, minlength=IGNORE + 1, maxlength=IGNORE + 1, axis=-1)
@@ -62,9 +63,18 @@ class ClassBalancedCrop(RandomCrop):
         pixel = tf.argmax(so_far > number, axis=1, output_type=tf.int32)
         at = tf.stack([pixel // width, pixel % width], axis=1)
         inside = draw_uniform(place_seed, (count, 2)) * tf.cast(self.size, tf.float32)
-        room = tf.stack([height, width]) - self.size
+        room = tf.maximum(_extent(mask) - self.size, 0)
         around = tf.clip_by_value(at - tf.cast(inside, tf.int32), 0, room)
-        uniform = self.corners(uniform_seed, batch_size=count, size=tf.stack([height, width]))
+        uniform = draw_uniform(uniform_seed, (count, 2)) * tf.cast(room + 1, tf.float32)
+        uniform = tf.minimum(tf.cast(uniform, tf.int32), room)
         is_balanced = draw_uniform(event_seed, (count, 1)) < self.probability
         # Where all is to be ignored there is no class to look for.
         return tf.where(is_balanced & (so_far[:, -1:] > 0), around, uniform)
+
+
+def _extent(mask):
+    """(B, 2) rows and columns up to the last that counts: a smaller image in a frame ends there."""
+    counts = mask != IGNORE
+    seen = [tf.reduce_any(counts, axis=axis) for axis in (2, 1)]
+    places = [tf.range(1, tf.shape(rows)[1] + 1) * tf.cast(rows, tf.int32) for rows in seen]
+    return tf.stack([tf.reduce_max(place, axis=1) for place in places], axis=1)

@@ -6,6 +6,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
+from kerakit.data.decode import SIGNATURES
 from kerakit.data.prepare import IGNORE
 from kerakit.extras import need
 
@@ -33,13 +34,18 @@ def read_mask(path, *, ignore=None):
     """
     pillow = need("PIL.Image", extra="plot")
     try:
+        with open(path, "rb") as file:
+            head = file.read(26)
         with pillow.open(path) as image:
             mode = image.mode
             ids = np.array(image) if mode in _MODES else None
     except FileNotFoundError:
         raise MaskError("there is no such file") from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, pillow.DecompressionBombError) as error:
         raise MaskError(f"it cannot be read ({error})") from error
+    if head.startswith(SIGNATURES["PNG"]) and head[24] in (2, 4) and head[25] == 0:
+        # Pillow stretches these to 0..255, and the last id would become 255, ignore.
+        raise MaskError(f"it is a grey PNG of {head[24]} bits a pixel; write it with 8")
     if ids is None:
         raise MaskError(
             f"it holds colours or numbers of more than 8 bits (Pillow's mode {mode}), where each "

@@ -48,7 +48,7 @@ def load_masks(directory, *, seed, val_fraction, group_by, skip_bad):
         part: _source(root, pairs, len(classes), ignore=ignore, skip_bad=skip_bad)
         for part, pairs in parts.items()
     }
-    _check_learnt(root, sources, classes)
+    _check_classes(root, sources, classes, ignore=ignore)
     return Data(
         train_source=sources["train"],
         val_source=sources["val"],
@@ -122,7 +122,8 @@ def _source(root, pairs, num_classes, *, ignore, skip_bad):
     if missing:
         more = f", nor {len(missing) - 1} more: {some(missing[1:])}" if missing[1:] else ""
         complain(f"{root}: there is no mask {missing[0]}{more}", skip_bad, what="images")
-    pairs = [(image, mask) for image, mask in pairs if mask not in set(missing)]
+    absent = set(missing)
+    pairs = [(image, mask) for image, mask in pairs if mask not in absent]
     refused = refused_images([image for image, _ in pairs], root=root, skip_bad=skip_bad)
     pairs = [(image, mask) for image, mask in pairs if image not in refused]
     counts = None
@@ -148,14 +149,17 @@ def _source(root, pairs, num_classes, *, ignore, skip_bad):
     )
 
 
-def _check_learnt(root, sources, classes):
-    """A class that no training mask shows cannot be learnt."""
-    counts = sources["train"].masks
-    if counts is None:
-        return
-    absent = [classes[place] for place in (counts.class_shares() == 0).nonzero()[0]]
-    if absent:
-        raise InputError(
-            f"{root}: no training mask has a pixel of the class {some(absent)}; add some, or take "
-            "it out of classes.json."
-        )
+def _check_classes(root, sources, classes, *, ignore):
+    """A class that no training mask shows cannot be learnt, and what is ignored not judged."""
+    for part, source in sources.items():
+        if source.masks is None:
+            continue
+        shares = source.masks.class_shares()
+        if not shares.any():
+            raise InputError(f"{root}: no pixel of the masks for {part} has a class.")
+        absent = [classes[k] for k in (shares == 0).nonzero()[0] if k != ignore]
+        if part == "train" and absent:
+            raise InputError(
+                f"{root}: no training mask has a pixel of the class {some(absent)}; add some, or, "
+                "if it is the last one, take it out of classes.json."
+            )

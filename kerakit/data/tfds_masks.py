@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from kerakit.data.classes import checked_classes
 from kerakit.data.decode import decode_mask
 from kerakit.data.image_size import encoded_size
 from kerakit.data.mask_counts import MaskCounts
@@ -17,7 +18,8 @@ _FEATURES = ("image", "segmentation_mask")
 def load_tfds_masks(name, *, seed, val_fraction):
     """Reads a set with `image` and `segmentation_mask`, whose masks are read once and checked.
 
-    TFDS does not name the classes of a mask: they are called by their numbers. 255 does not count.
+    Classes have the names of a `LabeledImage`; of another feature they are called by their
+    numbers, up to the largest that is there. 255 does not count.
 
     Args:
         name: As of `load_tfds`.
@@ -38,6 +40,12 @@ def load_tfds_masks(name, *, seed, val_fraction):
             f"tfds:{name} has no feature {' and '.join(lacking)}, which segmentation needs; it "
             f"has {', '.join(builder.info.features)}."
         )
+    feature = builder.info.features["segmentation_mask"]
+    if feature.shape[-1] != 1 or feature.np_dtype != np.uint8:
+        raise InputError(
+            f"tfds:{name}: segmentation_mask must be one class id of 8 bits a pixel, and is "
+            f"{feature.shape[-1]} of {np.dtype(feature.np_dtype).name}."
+        )
     parts = tfds_parts(builder, name, seed=seed, val_fraction=val_fraction, encoded=_FEATURES)
     counted = {
         part: _counted(dataset, where=f"tfds:{name}, {part}")
@@ -47,7 +55,12 @@ def load_tfds_masks(name, *, seed, val_fraction):
     ids = np.flatnonzero(seen[:IGNORE])
     if not len(ids) or ids[-1] == 0:
         raise InputError(f"tfds:{name}: its masks have fewer than two classes.")
-    num_classes = int(ids[-1]) + 1
+    names = getattr(feature, "names", None) or [str(number) for number in range(ids[-1] + 1)]
+    num_classes = len(names)
+    if ids[-1] >= num_classes:
+        raise InputError(
+            f"tfds:{name}: its masks have the class id {ids[-1]}, and {num_classes} names."
+        )
     sources = {}
     for part, (dataset, size) in parts.items():
         sizes, pixels = counted[part]
@@ -57,7 +70,7 @@ def load_tfds_masks(name, *, seed, val_fraction):
     return Data(
         train_source=sources["train"],
         val_source=sources["val"],
-        classes=tuple(str(number) for number in range(num_classes)),
+        classes=checked_classes(names),
         name=f"tfds:{name}",
         task="segmentation",
         licence=info.redistribution_info.license.strip(),

@@ -9,13 +9,13 @@ import tensorflow as tf
 class Tiling:
     """How tiles of one size cover an image.
 
-    Tiles start at multiples of `stride`, so that a network's pooling divides the image as it
-    would divide the whole. Within `margin` pixels of its edge a tile's answer counts nothing,
-    from there its weight rises evenly over `blend` pixels to 1; along the image's own edges it
-    is 1 throughout. With a margin of at least the network's receptive radius, tiles give what
-    the network would give of the whole image. Two neighbours share `2 margin + blend` pixels or
-    more: of a tile of 256 with the defaults 64, so that a pixel of a large image is computed
-    1.8 times.
+    Tiles start at multiples of `stride`, so that a network's pooling divides the image as it would
+    divide the whole. Within `margin` pixels of its edge a tile's answer counts nothing, from there
+    its weight rises evenly over `blend` pixels to 1; along the image's own edges it is 1
+    throughout. With a margin of at least the network's receptive radius, tiles give what the
+    network would give of the whole image (not one that scales each image by itself). Two
+    neighbours share `2 margin + blend` pixels or more: of a tile of 256 with the defaults 64, so
+    that a pixel of a large image is computed 1.8 times.
 
     Args:
         margin: Pixels, at least 0. None: the network's receptive radius where that is at most an

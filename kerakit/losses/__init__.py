@@ -7,6 +7,7 @@ Softmax and binary cross-entropy are Keras's: `keras.losses.SparseCategoricalCro
 from kerakit.losses.distribution_focal import DistributionFocal
 from kerakit.losses.multiclass_hinge import MulticlassHinge
 from kerakit.losses.pixel_cross_entropy import PixelCrossEntropy
+from kerakit.losses.pixel_cross_entropy_dice import PixelCrossEntropyDice
 from kerakit.losses.quality_focal import QualityFocal
 from kerakit.losses.soft_dice import SoftDice
 from kerakit.losses.summed_error import SummedAbsoluteError, SummedSquaredError
@@ -15,6 +16,7 @@ __all__ = [
     "DistributionFocal",
     "MulticlassHinge",
     "PixelCrossEntropy",
+    "PixelCrossEntropyDice",
     "QualityFocal",
     "SoftDice",
     "SummedAbsoluteError",

@@ -14,7 +14,12 @@ from kerakit.runs.opening import (
 )
 from kerakit.runs.report import write_report
 from kerakit.runs.run import Run, place
-from kerakit.runs.segmentation import finish_segmenter, frames_of, pixel_weights
+from kerakit.runs.segmentation import (
+    finish_segmenter,
+    frames_of,
+    pixel_weights,
+    require_tiles,
+)
 from kerakit.runs.settings import require, require_size
 
 __all__ = [
@@ -36,6 +41,7 @@ __all__ = [
     "place",
     "require",
     "require_size",
+    "require_tiles",
     "require_weights",
     "validation_of",
     "write_report",

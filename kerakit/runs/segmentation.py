@@ -6,9 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from kerakit.data import Preparation
+from kerakit.data.image_size import encoded_size
 from kerakit.errors import InputError
 from kerakit.export.segmentation_scoring import segmentation_figures
-from kerakit.export.whole_image import whole_image
+from kerakit.export.whole_image import checked_tiling, whole_image
 from kerakit.runs.exporting import export_and_report, write_samples
 from kerakit.runs.pictures import plot_curves
 from kerakit.runs.segmentation_pictures import plot_masks
@@ -18,6 +19,8 @@ SHOWN = 8
 _STRIDE = 32
 # A larger image is seen in part while the network learns; figures at the end are of all of it.
 _LARGEST_FRAME = 1024
+# Probabilities in the answers by which an export is verified: 128 MiB, of which there are copies.
+_VERIFIED_AT_ONCE = 2**25
 
 
 class Frames(NamedTuple):
@@ -64,6 +67,22 @@ def frames_of(data, *, size, fit, tile=0):
     learnt = [max(pair) for pair in zip(parts[0].largest_size, size, strict=True)]
     seen = (Preparation(height=h, width=w, fit="pad") for h, w in (learnt, held_out))
     return Frames(*seen, served)
+
+
+def require_tiles(model, preparation):
+    """Refuses an export whose tiles could not overlap as they must, before anything is learnt.
+
+    Args:
+        model: The network.
+        preparation: `Preparation` of the export.
+
+    Raises:
+        InputError: One sentence.
+    """
+    try:
+        checked_tiling(model, preparation)
+    except ValueError as error:
+        raise InputError(f"--size, --tile: {error}") from error
 
 
 def pixel_weights(data, *, power):
@@ -136,7 +155,15 @@ def finish_segmenter(run, model, *, recipe, data, preparation, keep="best"):
         run, model, recipe=recipe, data=data, preparation=preparation, metrics=figures,
         by_class=by_class, headline="mean_iou", keep=keep,
         pictures=("curves.png", "predictions.png"),
-        samples=write_samples(run.folder / "samples", data.val_source),
+        samples=_of_one_batch(write_samples(run.folder / "samples", data.val_source), data),
         input_shape=(preparation.height, preparation.width, preparation.channels),
         notes={"answers": f"{milliseconds:.1f} ms an image, one at a time"},
     )  # fmt: skip
+
+
+def _of_one_batch(encoded, data):
+    """As many of the samples as the export may be asked for at once, while it is verified."""
+    sizes = np.array([encoded_size(one).numpy() for one in encoded])
+    largest = np.maximum.accumulate(sizes, axis=0).prod(axis=1)
+    numbers = np.arange(1, len(encoded) + 1) * largest * len(data.classes)
+    return encoded[: int((numbers <= _VERIFIED_AT_ONCE).sum())]

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import keras
 
-from kerakit.losses import PixelCrossEntropy, SoftDice
+from kerakit.losses import PixelCrossEntropy, PixelCrossEntropyDice, SoftDice
 from kerakit.metrics import ConfusionMatrix, MultiLabelAveragePrecision, SegmentationScores
 
 
@@ -79,12 +79,10 @@ def pixel_objective(loss, num_classes, *, class_weights=None):
     """
     if loss not in PIXEL_LOSSES:
         raise ValueError(f"`loss` must be one of {', '.join(PIXEL_LOSSES)}, got {loss!r}.")
-    gamma = 2.0 if loss == "focal" else 0.0
-    entropy, dice = PixelCrossEntropy(class_weights, focal_gamma=gamma), SoftDice()
-    chosen = dice if loss == "dice" else entropy
-    if loss == "cross-entropy-dice":
-
-        def chosen(truth, logits):
-            return entropy.call(truth, logits) + dice.call(truth, logits)
-
+    if loss == "dice":
+        chosen = SoftDice()
+    elif loss == "cross-entropy-dice":
+        chosen = PixelCrossEntropyDice(class_weights)
+    else:
+        chosen = PixelCrossEntropy(class_weights, focal_gamma=2.0 if loss == "focal" else 0.0)
     return Objective(chosen, [SegmentationScores(num_classes)], "val_mean_iou")

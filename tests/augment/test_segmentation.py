@@ -89,11 +89,22 @@ def test_each_pixel_of_the_class_is_as_likely():
     assert np.abs(counts[[1, 4, 8]] - len(places) / 3).max() < 4 * np.sqrt(3000 * 2 / 9)
 
 
-def test_all_ignored_is_cut_at_a_uniform_place():
-    masks = tf.fill((200, 6, 6), tf.constant(255, tf.uint8))
-    index = tf.tile(tf.reshape(tf.range(36, dtype=tf.int32), (1, 6, 6, 1)), (200, 1, 1, 1))
+def test_windows_stay_on_an_image_that_is_smaller_than_its_frame():
+    masks = np.full((300, 16, 16), 255, np.uint8)
+    masks[:, :9, :7] = 0
+    batch = {"image": tf.constant(masks[..., None]), "mask": tf.constant(masks)}
+    for probability in (0.0, 1.0):
+        got = ClassBalancedCrop((4, 4), probability=probability)(batch, SEED)
+        assert (got["mask"].numpy() == 0).all()
+    whole = ClassBalancedCrop((12, 12), probability=0.0)(batch, SEED)["mask"].numpy()
+    assert (whole[:, :9, :7] == 0).all()
+
+
+def test_all_ignored_is_cut_at_the_start():
+    masks = tf.fill((5, 6, 6), tf.constant(255, tf.uint8))
+    index = tf.tile(tf.reshape(tf.range(36, dtype=tf.int32), (1, 6, 6, 1)), (5, 1, 1, 1))
     got = ClassBalancedCrop((2, 2))({"image": tf.cast(index, tf.uint8), "mask": masks}, SEED)
-    assert len(np.unique(got["image"].numpy()[:, 0, 0, 0])) > 20
+    assert got["image"].numpy()[0, :, :, 0].tolist() == [[0, 1], [6, 7]]
 
 
 def test_errors():

@@ -234,6 +234,7 @@ CASES = [
     Case(losses.PixelCrossEntropy, {"class_weights": [1.0, 0.5, 2.0]}, inputs=(MASKS, MASK_LOGITS)),
     Case(losses.PixelCrossEntropy, {"focal_gamma": 1.5}, inputs=(MASKS, MASK_LOGITS)),
     Case(losses.QualityFocal, {"gamma": 1.5}, inputs=(0.3 * ONE_HOT, SCORES)),
+    Case(losses.PixelCrossEntropyDice, {"dice_weight": 0.5}, inputs=(MASKS, MASK_LOGITS)),
     Case(losses.SoftDice, {"classes": [0, 2], "smooth": 0.5}, inputs=(MASKS, MASK_LOGITS)),
     Case(losses.SummedAbsoluteError, inputs=(TARGETS, SCORES)),
     Case(losses.SummedSquaredError, inputs=(TARGETS, SCORES)),

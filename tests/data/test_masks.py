@@ -1,6 +1,8 @@
 """Images with masks of class ids: what is read, and what is refused before training."""
 
 import json
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -87,6 +89,18 @@ def test_ignored_id_becomes_255(folder):
     assert examples[1]["mask"][3, 4] == 255
 
 
+def test_an_ignored_class_need_not_be_seen(folder):
+    (folder / "classes.json").write_text(json.dumps({"classes": [*CLASSES, "void"], "ignore": 3}))
+    assert opened(folder).classes == (*CLASSES, "void")
+
+
+def test_masks_of_nothing_that_counts(folder):
+    for number, size in enumerate(SIZES["val"]):
+        Image.fromarray(np.full(size, 255, np.uint8)).save(folder / f"masks/val/{number}.png")
+    with pytest.raises(InputError, match="no pixel of the masks for val has a class"):
+        opened(folder)
+
+
 def test_split_by_a_hash_of_the_name(tmp_path):
     for kind in ("images", "masks"):
         (tmp_path / kind).mkdir()
@@ -127,6 +141,19 @@ def sixteen_bits(folder):
     mask_at(folder, np.zeros((16, 8), np.uint16))
 
 
+def four_bits(folder):
+    """A grey PNG of 4 bits, which Pillow cannot write, with ids of 0 and 1."""
+
+    def chunk(kind, content):
+        body = kind + content
+        return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
+
+    header = struct.pack(">IIBBBBB", 8, 16, 4, 0, 0, 0, 0)
+    rows = zlib.compress((b"\0" + b"\x01" * 4) * 16)
+    parts = chunk(b"IHDR", header), chunk(b"IDAT", rows), chunk(b"IEND", b"")
+    (folder / "masks/train/1.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+
+
 def no_mask(folder):
     (folder / "masks/train/1.png").unlink()
 
@@ -147,6 +174,7 @@ def bad_image(folder):
         (other_size, "train/1.png: it is 16 wide and 8 high, and its image 8 and 16"),
         (colours, r"train/1.png: it holds colours .*\(Pillow's mode RGB\)"),
         (sixteen_bits, r"train/1.png: it holds colours or numbers of more than 8 bits"),
+        (four_bits, "train/1.png: it is a grey PNG of 4 bits a pixel; write it with 8"),
         (no_mask, "there is no mask .*train/1.png"),
         (cut_short, "train/1.png: it cannot be read"),
         (bad_image, "images/train/1.png: not a readable image"),
