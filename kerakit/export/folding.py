@@ -10,6 +10,7 @@ from keras.src.models.functional import Functional  # no public name
 from kerakit.layers import (
     BatchNormalization,
     FrozenBatchNormalization,
+    MaxPooling2DWithIndices,
     PaddedConv1D,
     PaddedConv2D,
     PaddedConv3D,
@@ -40,7 +41,8 @@ def fold(model):
     in float32 or float64, also inside nested models. The layer keeps its name, and the norm is
     gone. Everything else stays, such as a norm before its convolution, as in DenseNet: it does
     not go through the ReLU between them. In half precision nothing is folded, as the new kernel
-    would be rounded otherwise than the old one's answers.
+    would be rounded otherwise than the old one's answers; nor in a model that pools with indices:
+    of two maxima that are as good as equal the last digit chooses, and with it a pixel's place.
 
     The model is left as it was. The layers that stay are its own and hold its weights; what is
     folded no longer follows them.
@@ -64,7 +66,7 @@ def fold(model):
     >>> [layer.name for layer in fold(keras.Model(images, x)).layers[1:]]
     ['conv', 'relu']
     """
-    if not _is_graph(model):
+    if not _is_graph(model) or _unpools(model):
         return model
     # A plain model around the same graph: a copy of a compiled one would be compiled too.
     in_a_row = type(model) is keras.Sequential
@@ -125,6 +127,12 @@ def _counts(graph):
     copy = keras.models.clone_model(graph, clone_function=lambda layer: layer, call_function=call)
     read(copy.output)
     return readers, uses
+
+
+def _unpools(model):
+    """Whether places of maxima are handed on; SegNet's answers moved by 0.07 when folded."""
+    layers = model._flatten_layers(include_self=False)
+    return any(isinstance(layer, MaxPooling2DWithIndices) for layer in layers)
 
 
 def _is_graph(model):

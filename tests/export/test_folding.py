@@ -12,7 +12,7 @@ from kerakit.layers import (
     PaddedConv3D,
     PaddedDepthwiseConv2D,
 )
-from kerakit.models import classification
+from kerakit.models import classification, segmentation
 
 NORMS = (layers.BatchNormalization, BatchNormalization, FrozenBatchNormalization)
 
@@ -228,3 +228,8 @@ def test_the_folded_model_is_a_model(rng, tmp_path):
     again = keras.models.load_model(tmp_path / "folded.keras")
     x = rng.normal(size=(8, 5))
     np.testing.assert_array_equal(again.predict(x, verbose=0), folded.predict(x, verbose=0))
+
+
+def test_left_alone_where_places_of_maxima_are_handed_on():
+    model = segmentation.segnet(input_shape=(32, 32, 3), num_classes=2, width=0.0625)
+    assert fold(model) is model
