@@ -15,8 +15,8 @@ compares what they answer). Each contestant has a process of its own, as in
 
 Not alike: kerakit normalises the pixels inside.
 
-On two quiet cores, 2026-11-24, median of 9: 0.82 of segmentation_models_pytorch's time in
-training, 0.77 in inference. Beside other work PyTorch loses more, as its threads wait for each
+On two quiet cores, 2026-11-24, median of 9: 0.84 of segmentation_models_pytorch's time in
+training, 0.79 in inference. Beside other work PyTorch loses more, as its threads wait for each
 other: 0.39 and 0.48 were seen. The load is printed.
 """
 
