@@ -14,8 +14,9 @@ Not alike: the order of the images and the draws of flips and samples; kerakit's
 reading and checking of the set in it, torchvision gets images and masks as arrays. kerakit trains
 as `recipes.detect nuclei` does, without its validation after each epoch.
 
-On two cores, 2026-11-24, 300 steps, one seed, two runs: kerakit 177 and 169 s, mask mAP@50 0.772
-and 0.779, torchvision 126 and 132 s, 0.780 and 0.780. The steps themselves took 108 s of the 169.
+On two cores, 2026-11-24, seed 0, nothing else running: 300 steps, kerakit 116 s, mask mAP@50 0.779,
+torchvision 126 s, 0.780; 600 steps, kerakit 203 s, 0.833, torchvision 251 s, 0.822. Seeds 1 and 2
+at 300 steps, beside other work: 0.778 and 0.779, torchvision 0.781 and 0.790.
 """
 
 import os
