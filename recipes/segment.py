@@ -194,7 +194,6 @@ def build(config, num_classes):
         num_classes=num_classes,
         normalization=config.normalization,
         from_scratch=not config.weights,
-        fit=config.fit,
         optional={"width": config.width, "auxiliary_head": config.auxiliary > 0 or None},
         where_had={"drop_rate": config.drop_rate},
     )

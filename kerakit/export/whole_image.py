@@ -8,6 +8,7 @@ import tensorflow as tf
 from kerakit.cost import report
 from kerakit.data.prepare import LETTERBOX_FILL
 from kerakit.export.tiling import Tiling, overlap_add
+from kerakit.layers import ScaleByMax
 
 
 def whole_image(model, *, preparation, tiling=None):
@@ -84,6 +85,11 @@ def checked_tiling(model, preparation, tiling=None):
             raise ValueError(
                 f"`model` must answer for the middle of its input, and of {taken} pixels it "
                 f"answers for {size}: the difference must be even."
+            )
+        if any(isinstance(layer, ScaleByMax) for layer in model._flatten_layers()):
+            raise ValueError(
+                "`model` scales what it sees by its brightest pixel, so that the tiles of an image "
+                "would be scaled apart: give another normalization, or fit='letterbox'."
             )
         tiling = tiling or Tiling()
         radius = _receptive_radius(model, (*taken, preparation.channels), tiling.stride)

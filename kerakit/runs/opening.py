@@ -10,8 +10,6 @@ from kerakit.runs.settings import flag
 from kerakit.runs.sources import SOURCES
 from kerakit.weights import load_torchvision
 
-# Normalisations by what an image has itself.
-_BY_IMAGE = ("image_max", "image_max_imagenet")
 # What is in `kerakit.models.segmentation` besides: parts to build them of.
 _NO_SEGMENTERS = ("as_convolution", "backbone_unet", "sliding_window")
 
@@ -103,14 +101,13 @@ def build_detector(name, *, optional=None, of_rcnn=None, **options):
     return _built(detection, name, options)
 
 
-def build_segmenter(name, *, from_scratch, fit, optional=None, where_had=None, **options):
+def build_segmenter(name, *, from_scratch, optional=None, where_had=None, **options):
     """A segmenter of `kerakit.models.segmentation` by its name, with an answer for each pixel.
 
     Args:
         name: Name of the builder.
         from_scratch: Whether norms are put where the builder has them by choice: random weights
             learn slowly without, trained ones were trained so.
-        fit: How images come to it, `--fit`.
         optional: Dict of options of which those that are None are left to the builder.
         where_had: The same, of options that not every builder has.
         **options: Options of the builder, among them `input_shape` and `num_classes`.
@@ -121,13 +118,6 @@ def build_segmenter(name, *, from_scratch, fit, optional=None, where_had=None, *
     Raises:
         InputError: If there is no such builder, it has no such option, or refuses its value.
     """
-    scaled_alone = options.get("normalization") in _BY_IMAGE
-    if scaled_alone and fit == "pad":
-        raise InputError(
-            f"--normalization {options['normalization']} goes by the brightest pixel of what is "
-            "seen, and tiles of an image would be scaled apart: give --normalization centered, or "
-            "--fit letterbox."
-        )
     builders = [known for known in segmentation.__all__ if known not in _NO_SEGMENTERS]
     if name not in builders:
         raise InputError(f"--model {name} is none of {', '.join(builders)}.")

@@ -7,6 +7,7 @@ import pytest
 from kerakit.data import Preparation
 from kerakit.export import Tiling, whole_image
 from kerakit.export.whole_image import checked_tiling
+from kerakit.layers import ScaleByMax
 from kerakit.models.segmentation import unet
 from tests.export.segmenters import RADIUS, STRIDE, Spied, pixels, segmenter, softmax
 
@@ -155,3 +156,12 @@ def test_an_answer_must_lie_in_the_middle():
     model = keras.Model(images, keras.layers.Conv2D(3, 2)(images))
     with pytest.raises(ValueError, match="`model` must answer for the middle of its input"):
         whole_image(model, preparation=PADDED)
+
+
+def test_a_model_that_scales_by_the_brightest_pixel_is_not_for_tiles():
+    images = keras.Input((32, 40, 3))
+    model = keras.Model(images, keras.layers.Conv2D(3, 1)(ScaleByMax()(images)))
+    with pytest.raises(ValueError, match="`model` scales what it sees by its brightest pixel"):
+        whole_image(model, preparation=PADDED)
+    scaled = Preparation(height=32, width=40, fit="stretch")
+    assert whole_image(model, preparation=scaled)(pixels(9, 9)).shape == (9, 9, 3)

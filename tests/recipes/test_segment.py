@@ -97,7 +97,7 @@ def test_second_head_learns_too(drawn, run, tmp_path):
         (["--tile", "100"], "--tile must be divisible by 32, with --fit pad, got 100 with pad"),
         (["--tile", "96", "--fit", "stretch"], "got 96 with stretch"),
         (["--size", "32", "64"], "--size, --tile: Tiles of 32 x 64 are too small"),
-        (["--normalization", "image_max"], "give --normalization centered, or --fit letterbox"),
+        (["--normalization", "image_max"], "give another normalization, or fit='letterbox'"),
         (["--balanced", "2"], "--balanced must be at most 1"),
         (["--auxiliary", "0.5"], "--auxiliary is for a second head, which unet has not"),
         (["--weights", "w.pth"], "--weights w.pth does not exist"),
