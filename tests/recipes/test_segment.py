@@ -77,6 +77,7 @@ def test_a_run_leaves_all_that_it_promises(more, drawn, run, tmp_path, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 5
 
 
+@pytest.mark.slow
 def test_second_head_learns_too(drawn, run, tmp_path):
     code, _, _ = run(
         "folder", "--data", f"masks:{drawn}", "--model", "fcn_resnet50", "--width", "0.0625",
