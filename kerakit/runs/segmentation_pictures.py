@@ -19,7 +19,8 @@ def plot_masks(shown, classes, path):
     rows = []
     for pixels, truth, found in shown:
         image = pillow.fromarray(pixels)
-        panels = (image, overlay(image, truth, classes), overlay(image, found, classes))
+        masked = [overlay(image, mask, classes) for mask in (truth, found)]
+        panels = (at_a_readable_size(image)[0], *masked)
         rows.append([_at_one_size(panel) for panel in panels])
     high = [max(panel.height for panel in row) + _GAP for row in rows]
     picture = pillow.new("RGB", (3 * (_SIDE + _GAP) + _GAP, sum(high) + _GAP), "white")

@@ -14,8 +14,8 @@ def falling_rate(schedule, *, peak, steps, warm_up=0):
 
     Args:
         schedule: `"cosine"`; `"step"`, by tenths at a third and at two thirds of the way;
-            `"exponential"`; `"inverse-time"`; `"polynomial"`, to 0 by the remaining share to the
-            power 0.9; or `"constant"`, which does not fall.
+            `"exponential"`; `"inverse-time"`; `"polynomial"`, by the remaining share of the
+            steps to the power 0.9; or `"constant"`, which does not fall.
         peak: Rate at its highest.
         steps: Steps of the whole training.
         warm_up: Steps in which it rises, linearly.
@@ -40,7 +40,7 @@ def falling_rate(schedule, *, peak, steps, warm_up=0):
         "exponential": lambda: ExponentialDecay(peak, rate=math.log(100) / steps),
         "inverse-time": lambda: InverseTimeDecay(peak, rate=99 / steps),
         "polynomial": lambda: keras.optimizers.schedules.PolynomialDecay(
-            peak, steps, end_learning_rate=0.0, power=0.9
+            peak, steps, end_learning_rate=peak / 100, power=0.9
         ),
         "constant": lambda: peak,
     }[schedule]()

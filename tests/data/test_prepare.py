@@ -161,9 +161,36 @@ def test_settings_go_through_json():
         ({"height": 0}, "`height` must be a positive integer, got 0"),
         ({"width": 2.5}, "`width` must be a positive integer, got 2.5"),
         ({"channels": 4}, "`channels` must be 1 or 3, got 4"),
-        ({"fit": "pad"}, "`fit` must be one of stretch, letterbox, crop, got 'pad'"),
+        ({"fit": "tile"}, "`fit` must be one of stretch, letterbox, crop, pad, got 'tile'"),
     ],
 )
 def test_bad_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         Preparation(**{"height": 8, "width": 8, **settings})
+
+
+@pytest.mark.parametrize("size", [(5, 7), (20, 9), (3, 30)])
+def test_padded_images_keep_their_scale(size, rng):
+    image = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+    got = Preparation(height=12, width=16, fit="pad").resize(tf.constant(image)).numpy()
+    expected = np.full((12, 16, 3), LETTERBOX_FILL, np.uint8)
+    seen = image[:12, :16]
+    expected[: seen.shape[0], : seen.shape[1]] = seen
+    np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("fit", ["stretch", "letterbox", "crop", "pad"])
+@pytest.mark.parametrize("size", [(1, 1), (37, 91), (64, 48), (8, 8)])
+def test_masks_take_the_id_at_each_centre(fit, size, rng):
+    mask = rng.integers(0, 9, size, dtype=np.uint8)
+    preparation = Preparation(height=20, width=45, fit=fit)
+    scale, shift = (part.numpy().astype(float) for part in preparation.geometry(size))
+    got = preparation.resize_mask(tf.constant(mask)).numpy()
+    assert got.shape == (20, 45)
+    for place in np.ndindex(20, 45):
+        source = (np.array(place) + 0.5 - shift) / scale
+        if np.abs(source - np.round(source)).min() < 1e-4:
+            continue  # between two pixels, where the last digit decides
+        row, column = np.floor(source).astype(int)
+        inside = 0 <= row < size[0] and 0 <= column < size[1]
+        assert got[place] == (mask[row, column] if inside else 255)
