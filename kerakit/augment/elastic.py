@@ -13,7 +13,7 @@ class ElasticDeformation:
     """Bends each example of a batch smoothly, as tissue and paper bend.
 
     At the points of a coarse grid displacements are drawn from a normal distribution; between
-    them they are interpolated by cubic splines. Pictures are interpolated, masks take the
+    them they are interpolated bicubically. Pictures are interpolated, masks take the
     nearest pixel, and all frames of a clip bend alike. Keras 3.15 has
     `keras.layers.RandomElasticTransform`, which draws from a generator with state and bends every
     pixel by smoothed noise of its own.
