@@ -6,7 +6,7 @@ import pathlib
 
 
 @contextlib.contextmanager
-def replaced(path):
+def replaced(path, *, shared=False):
     """Lends a place beside `path` to write to, which takes its name in one step at the end.
 
     A reader, or a process that was killed, finds the old file or the new one and never a part.
@@ -14,12 +14,15 @@ def replaced(path):
 
     Args:
         path: The file; its folder exists.
+        shared: Whether several processes may write it at once: each has a place of its own then,
+            and the last one's file stays.
 
     Yields:
         `pathlib.Path` to write to, of the same ending.
     """
     path = pathlib.Path(path)
-    temporary = path.with_name(f".{path.name}")
+    own = f"{os.getpid()}." if shared else ""
+    temporary = path.with_name(f".{own}{path.name}")
     try:
         yield temporary
         with open(temporary, "rb+") as file:

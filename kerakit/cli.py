@@ -8,7 +8,7 @@ import sys
 from kerakit.atomic import replaced
 from kerakit.cli_parser import command_line
 from kerakit.errors import InputError, one_sentence
-from kerakit.image_files import image_files, spare_inputs
+from kerakit.image_files import image_files, of_kind, spare_inputs
 from kerakit.quiet import quiet_start
 
 
@@ -51,10 +51,15 @@ def _predict(arguments):
     from kerakit.export.file_answers import file_answers
     from kerakit.export.masks_told import write_mask
     from kerakit.export.told import teller
+    from kerakit.export.video_answers import video_answers
 
     served = export.Served(arguments.directory)
+    videos = served.card["task"] == "video"
+    files = of_kind(files, arguments.images, videos=videos)
     width = max(len(str(file)) for file, _ in files)
     tell = teller(served.card["task"])
+    if arguments.clips > 1 and not videos:
+        raise InputError(f"--clips is for a model of videos, and {served.folder} is none.")
     if arguments.masks and "mask" not in served.outputs:
         raise InputError(
             f"--masks is for a model that gives a class for each pixel, and {served.folder} is for "
@@ -62,7 +67,11 @@ def _predict(arguments):
         )
 
     records, unreadable = [], 0
-    answers = file_answers(served, [file for file, _ in files], batch_size=arguments.batch_size)
+    given, batch_size = [file for file, _ in files], arguments.batch_size
+    if videos:
+        answers = video_answers(served, given, clips=arguments.clips, batch_size=batch_size)
+    else:
+        answers = file_answers(served, given, batch_size=batch_size)
     for (file, picture), answer in zip(files, answers, strict=True):
         if isinstance(answer, str):
             unreadable += 1
@@ -83,7 +92,8 @@ def _predict(arguments):
     if arguments.json:
         _write_json(arguments.json, records)
     if unreadable:
-        print(f"{unreadable} of {len(files)} images could not be read.", file=sys.stderr)
+        many = "videos" if videos else "images"
+        print(f"{unreadable} of {len(files)} {many} could not be read.", file=sys.stderr)
         return 1
     return 0
 
@@ -96,7 +106,8 @@ def _evaluate(arguments):
     served = export.Served(arguments.directory)
     data = load(arguments.data, task=served.card["task"], **split_of(served.card, arguments.data))
     figures = export.score(served, data, batch_size=arguments.batch_size)
-    print(f"{served.folder} on the {figures['images']} validation images of {data.name}")
+    many = "videos" if data.task == "video" else "images"
+    print(f"{served.folder} on the {figures['images']} validation {many} of {data.name}")
     names = [name for name in figures if name != "images"]
     width = max(16, *map(len, names))
     for name in names:

@@ -59,7 +59,7 @@ def command_line(*, cost, predict, evaluate, publish):
         commands,
         predict,
         "predict",
-        "Say what is on images.",
+        "Say what is on images or in videos.",
         "kerakit predict savedmodels/digits photo.png scans/ --top 3 --json answers.json",
     )
     _add_savedmodel(command)
@@ -67,8 +67,9 @@ def command_line(*, cost, predict, evaluate, publish):
         "images",
         nargs="+",
         type=argument_types.path,
-        metavar="IMAGE|FOLDER",
-        help="images, or folders in which all images are taken, those of their subfolders too",
+        metavar="FILE|FOLDER",
+        help="images (jpg, png, gif, bmp), or, of a model of clips, videos (mp4, avi, gif, webm, "
+        "mov, mkv; extra `video`), or folders in which all are taken, their subfolders' too",
     )
     command.add_argument(
         "--top",
@@ -86,13 +87,23 @@ def command_line(*, cost, predict, evaluate, publish):
         help="of a detector: least score of an object (default: 0.5)",
     )
     command.add_argument(
+        "--clips",
+        type=argument_types.positive,
+        default=1,
+        metavar="N",
+        help="of a model of clips: look at N places spread evenly over each video, average the "
+        "probabilities, and tell with --json and --pictures the score over time (default: 1, the "
+        "middle)",
+    )
+    command.add_argument(
         "--json", type=argument_types.path, metavar="FILE", help="write the answers there too"
     )
     command.add_argument(
         "--pictures",
         type=argument_types.path,
         metavar="DIR",
-        help="draw each image with its answer below, the objects found in it, or its mask over it",
+        help="draw each image with its answer below, the objects found in it, its mask over it, or "
+        "a video's film strip",
     )
     command.add_argument(
         "--masks",
@@ -116,7 +127,8 @@ def command_line(*, cost, predict, evaluate, publish):
         required=True,
         metavar="SOURCE",
         help="digits, folder:DIR, csv:FILE, tfds:NAME; of a detector coco:DIR, voc:DIR, yolo:DIR, "
-        "digit-scenes; of masks masks:DIR, digit-scenes; its classes must be the export's",
+        "digit-scenes; of masks masks:DIR, digit-scenes; of clips clips:DIR, moving-digits; its "
+        "classes must be the export's",
     )
     command.add_argument(
         "--json", type=argument_types.path, metavar="FILE", help="write the figures there too"

@@ -1,4 +1,4 @@
-"""The image files that a user means, and names for pictures of them."""
+"""The files of images and videos that a user means, and names for pictures of them."""
 
 from pathlib import Path
 
@@ -6,28 +6,30 @@ from kerakit.errors import InputError
 
 # What TensorFlow reads, and browsers write.
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp"}
+VIDEO_SUFFIXES = {".mp4", ".avi", ".gif", ".webm", ".mov", ".mkv"}
 
 
 def image_files(paths):
-    """(file, name of its picture) for each image that the paths mean."""
+    """(file, name of its picture) for each image or video that the paths mean."""
     files = []
     for path in paths:
         if path.is_dir():
             found = sorted(
                 file
                 for file in path.rglob("*")
-                if file.suffix.lower() in _IMAGE_SUFFIXES and file.is_file()
+                if file.suffix.lower() in _IMAGE_SUFFIXES | VIDEO_SUFFIXES and file.is_file()
             )
             if not found:
                 raise InputError(
-                    f"{path} holds no images; looked for "
-                    f"{', '.join(sorted(_IMAGE_SUFFIXES))} in it and its subfolders."
+                    f"{path} holds no images or videos; looked for "
+                    f"{', '.join(sorted(_IMAGE_SUFFIXES | VIDEO_SUFFIXES))} in it and its "
+                    "subfolders."
                 )
             files += [(file, file.relative_to(path)) for file in found]
         elif path.is_file():
             files.append((path, Path(path.name)))
         else:
-            raise InputError(f"{path} does not exist; give an image or a folder of images.")
+            raise InputError(f"{path} does not exist; give an image, a video, or a folder of them.")
     taken, named = set(), []
     for file, name in files:
         # a.jpg and a.png, or x/a.png and y/a.png, are two pictures.
@@ -38,6 +40,31 @@ def image_files(paths):
         taken.add(picture)
         named.append((file, picture))
     return named
+
+
+def of_kind(files, paths, *, videos):
+    """Of the files found in folders those alone that a model takes; those named are kept.
+
+    Args:
+        files: As of `image_files`.
+        paths: What the user named.
+        videos: Whether the model takes videos, or images.
+
+    Returns:
+        List as of `image_files`.
+
+    Raises:
+        InputError: If nothing is left.
+    """
+    wanted, one = (VIDEO_SUFFIXES, "videos") if videos else (_IMAGE_SUFFIXES, "images")
+    named = set(paths)
+    kept = [pair for pair in files if pair[0] in named or pair[0].suffix.lower() in wanted]
+    if not kept:
+        raise InputError(
+            f"{', '.join(map(str, paths))}: there are no {one}, which this model takes; looked "
+            f"for {', '.join(sorted(wanted))}."
+        )
+    return kept
 
 
 def spare_inputs(files, pictures, *, option="pictures"):

@@ -25,6 +25,7 @@ USES = {
     "write_warmup('.', {}, model_name='x'); raise SystemExit(1)",
     "proposals": "import numpy; from kerakit.data.selective_search import selective_search; "
     "selective_search(numpy.zeros((8, 8, 3), 'uint8'))",
+    "video": "from kerakit.data import read_video; read_video(__import__('sys').executable)",
     "weights": "from kerakit.weights.read import _read_safetensors; _read_safetensors('x')",
 }
 TOOLS = {"test", "bench", "dev"}  # for work on kerakit itself

@@ -18,6 +18,7 @@ BROUGHT = {
     "recipes": ("tyro", "tensorboard"),
     "serve": ("tensorflow_serving",),
     "proposals": ("cv2",),
+    "video": ("av",),
     "weights": ("safetensors",),
 }
 

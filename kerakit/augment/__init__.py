@@ -11,7 +11,7 @@ from kerakit.augment.crop_resizing import resize_crops
 from kerakit.augment.cutmix import CutMix
 from kerakit.augment.cutout import Cutout
 from kerakit.augment.elastic import ElasticDeformation
-from kerakit.augment.flip import RandomFlip
+from kerakit.augment.flip import RandomFlip, RandomReversal
 from kerakit.augment.mixup import Mixup
 from kerakit.augment.mosaic import Mosaic
 from kerakit.augment.rand_augment import RandAugment
@@ -32,6 +32,7 @@ __all__ = [
     "RandomCrop",
     "RandomFlip",
     "RandomResizedCrop",
+    "RandomReversal",
     "ScaleJitter",
     "affine_matrices",
     "chain",

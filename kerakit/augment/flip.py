@@ -1,4 +1,4 @@
-"""Random flips."""
+"""Random flips, in space and in time."""
 
 import tensorflow as tf
 
@@ -6,6 +6,7 @@ from kerakit.augment.arguments import check_share
 from kerakit.augment.draws import draw_events, draw_seeds
 from kerakit.augment.frames import picture_size
 from kerakit.augment.geometry import transform_batch
+from kerakit.augment.label_swap import checked_pairs, swap_labels
 
 
 class RandomFlip:
@@ -18,9 +19,13 @@ class RandomFlip:
         horizontal: Whether to flip left to right.
         vertical: Whether to flip upside down.
         probability: Of a flip in each of these directions, in [0, 1].
+        horizontal_swaps: Pairs of classes that a flip left to right turns into each other, such
+            as "left" and "right" of a direction of motion.
+        vertical_swaps: The same, of a flip upside down.
 
     Raises:
-        ValueError: If `probability` is out of range, or no direction is chosen.
+        ValueError: If `probability` is out of range, no direction is chosen, or the pairs are
+            none.
 
     Example:
 
@@ -30,13 +35,23 @@ class RandomFlip:
     [3, 2, 1]
     """
 
-    def __init__(self, *, horizontal=True, vertical=False, probability=0.5):
+    def __init__(
+        self,
+        *,
+        horizontal=True,
+        vertical=False,
+        probability=0.5,
+        horizontal_swaps=(),
+        vertical_swaps=(),
+    ):
         check_share("probability", probability)
         if not (horizontal or vertical):
             raise ValueError("`horizontal` or `vertical` must be true, got neither.")
         self.horizontal = horizontal
         self.vertical = vertical
         self.probability = probability
+        self.horizontal_swaps = checked_pairs("horizontal_swaps", horizontal_swaps)
+        self.vertical_swaps = checked_pairs("vertical_swaps", vertical_swaps)
 
     def __call__(self, batch, seed):
         """Transforms a batch.
@@ -46,7 +61,7 @@ class RandomFlip:
             seed: int32 (2,); the draws are a function of it.
 
         Returns:
-            The dict, its pictures, boxes and masks flipped.
+            The dict, its pictures, boxes and masks flipped, and labels swapped.
         """
         count, size = picture_size(batch)
         seeds = draw_seeds(seed, 2)
@@ -63,6 +78,8 @@ class RandomFlip:
                 tf.gather(down, example) if self.vertical else None,
             )
 
+        batch = swap_labels(batch, self.horizontal_swaps, across)
+        batch = swap_labels(batch, self.vertical_swaps, down)
         return transform_batch(
             batch,
             _matrices(across, down, tf.cast(size, tf.float32)),
@@ -70,6 +87,46 @@ class RandomFlip:
             move_images=move,
             move_masks=move,
         )
+
+
+class RandomReversal:
+    """Plays clips backwards: the frames of an example in reverse order.
+
+    Args:
+        probability: Share of the clips that are, in [0, 1].
+        swaps: Pairs of classes that turn into each other, such as "opening" and "closing".
+
+    Raises:
+        ValueError: If `probability` is out of range, or the pairs are none.
+
+    Example:
+
+    >>> reverse = RandomReversal(probability=1.0, swaps=[(0, 1)])
+    >>> clip = tf.reshape(tf.constant([1, 2, 3], tf.uint8), (1, 3, 1, 1, 1))
+    >>> batch = reverse({"video": clip, "label": tf.constant([0])}, tf.constant([0, 1]))
+    >>> batch["video"].numpy().ravel().tolist(), batch["label"].numpy().tolist()
+    ([3, 2, 1], [1])
+    """
+
+    def __init__(self, *, probability=0.5, swaps=()):
+        check_share("probability", probability)
+        self.probability = probability
+        self.swaps = checked_pairs("swaps", swaps)
+
+    def __call__(self, batch, seed):
+        """Transforms a batch.
+
+        Args:
+            batch: Dict with `video` (B, T, h, w, c) and perhaps `label` (B,) or (B, K).
+            seed: int32 (2,); the draws are a function of it.
+
+        Returns:
+            The dict, its clips reversed and labels swapped.
+        """
+        videos = batch["video"]
+        backwards = draw_events(seed, tf.shape(videos)[0], probability=self.probability)
+        batch = swap_labels(batch, self.swaps, backwards)
+        return {**batch, "video": _reversed(videos, backwards)}
 
 
 def _matrices(across, down, size):
@@ -87,3 +144,8 @@ def _flipped(frames, across, down):
     if down is not None:
         frames = tf.where(down[:, None, None, None], tf.reverse(frames, [1]), frames)
     return frames
+
+
+@tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
+def _reversed(videos, backwards):
+    return tf.where(backwards[:, None, None, None, None], tf.reverse(videos, [1]), videos)

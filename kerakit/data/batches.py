@@ -2,11 +2,10 @@
 
 import functools
 
-import numpy as np
 import tensorflow as tf
 
-from kerakit.data.decode import decode_mask
 from kerakit.data.labels import class_shares
+from kerakit.data.prepared_pairs import held_pairs, prepared_pairs, told
 from kerakit.data.source import IndexedSource
 from kerakit.errors import InputError
 
@@ -69,7 +68,7 @@ class TrainingBatches:
         """
         if step < 0:
             raise ValueError(f"`step` must be at least 0, got {step}.")
-        if _fits_in_memory(self.source, self.preparation):
+        if self._fits_in_memory():
             dataset = self._from_memory(step)
         elif isinstance(self.source, IndexedSource):
             dataset = self._from_index(step)
@@ -93,7 +92,8 @@ class TrainingBatches:
 
     def _finish(self, batch):
         """What a model is given, from what was augmented."""
-        return tuple(batch[key] for key in ("image", "label", "weight") if key in batch)
+        keys = ("image", "video", "label", "weight")
+        return tuple(batch[key] for key in keys if key in batch)
 
     def _order(self, step):
         """Indices (B,) of the examples of a global step."""
@@ -105,9 +105,13 @@ class TrainingBatches:
             max_index=self.source.size - 1,
         )
 
+    def _fits_in_memory(self):
+        return _fits_in_memory(self.source, self.preparation)
+
     @functools.cached_property
     def _in_memory(self):
-        return _prepared(self.source, self.preparation, self._label)
+        pairs = prepared_pairs(self.source, self.preparation, self._label)
+        return held_pairs(pairs, self.source.size)
 
     def _from_memory(self, first_step):
         images, labels = self._in_memory
@@ -119,17 +123,35 @@ class TrainingBatches:
         return tf.data.Dataset.counter(first_step).map(batch, num_parallel_calls=tf.data.AUTOTUNE)
 
     def _from_index(self, first_step):
-        def prepared(index):
-            example = self.source.example(index)
-            image = self.preparation.resize(example["image"])
-            return {"image": image, self._label: _told(example, self._label, self.preparation)}
-
         indices = tf.data.Dataset.counter(first_step).map(self._order).unbatch()
-        examples = indices.map(prepared, num_parallel_calls=tf.data.AUTOTUNE)
+        return self._batched(first_step, indices, self._read)
+
+    def _batched(self, first_step, examples, read):
+        """Batches of what `read(position, example)` gives, in order, read in parallel."""
+        positions = tf.data.Dataset.counter(first_step * self.batch_size)
+        examples = tf.data.Dataset.zip(positions, examples)
+        examples = examples.map(read, num_parallel_calls=tf.data.AUTOTUNE)
         return examples.batch(self.batch_size, drop_remainder=True)
 
+    def _read(self, position, index):
+        """One example; `position` counts all those since step 0, for draws of its own."""
+        del position
+        example = self.source.example(index)
+        image = self.preparation.resize(example["image"])
+        return {"image": image, self._label: told(example, self._label, self.preparation)}
+
+    def _read_stored(self, position, stored):
+        """The same from an element of the source's `stored_dataset`."""
+        del position
+        image = self.preparation(stored["encoded"])
+        return {"image": image, self._label: told(stored, self._label, self.preparation)}
+
+    def _block(self):
+        """Examples of a stream that are held at once."""
+        return _BLOCK
+
     def _from_stream(self, first_step):
-        files = self.source.stored_dataset()
+        files, size = self.source.stored_dataset(), self._block()
 
         def epoch_of_files(epoch):
             # Not `Dataset.shuffle`: it mixes TensorFlow's global seed into the one it is given.
@@ -141,8 +163,8 @@ class TrainingBatches:
                 return place < self.steps_per_epoch * self.batch_size
 
             chosen = files.enumerate().filter(is_in).map(lambda _, record: record)
-            first = tf.random.stateless_uniform((), key, 1, _BLOCK + 1, tf.int64)
-            blocks = chosen.take(first).batch(_BLOCK).concatenate(chosen.skip(first).batch(_BLOCK))
+            first = tf.random.stateless_uniform((), key, 1, size + 1, tf.int64)
+            blocks = chosen.take(first).batch(size).concatenate(chosen.skip(first).batch(size))
 
             def shuffled(number, block):
                 order = tf.random.experimental.stateless_shuffle(
@@ -155,15 +177,10 @@ class TrainingBatches:
 
             return blocks.enumerate().flat_map(shuffled)
 
-        def prepared(example):
-            image = self.preparation(example["encoded"])
-            return {"image": image, self._label: _told(example, self._label, self.preparation)}
-
         epochs = tf.data.Dataset.counter(first_step // self.steps_per_epoch)
         in_order = epochs.flat_map(epoch_of_files)
         in_order = in_order.skip(first_step % self.steps_per_epoch * self.batch_size)
-        examples = in_order.map(prepared, num_parallel_calls=tf.data.AUTOTUNE)
-        return examples.batch(self.batch_size, drop_remainder=True)
+        return self._batched(first_step, in_order, self._read_stored)
 
 
 def evaluation_batches(source, preparation, *, batch_size):
@@ -198,17 +215,32 @@ def prepared_batches(source, preparation, *, batch_size, label):
     Raises:
         ValueError: If `batch_size` is not positive.
     """
+    pairs = prepared_pairs(source, preparation, label)
+    return batches_in_order(pairs, source.size, batch_size=batch_size)
+
+
+def batches_in_order(pairs, size, *, batch_size):
+    """Batches of pairs, in order; pairs that fit into memory are made once and kept.
+
+    Args:
+        pairs: tf.data of (pictures uint8, value), of known shape.
+        size: How many pairs there are.
+        batch_size: Pairs a batch.
+
+    Returns:
+        tf.data of batches, the last of which may be short.
+
+    Raises:
+        ValueError: If `batch_size` is not positive.
+    """
     _check_batch_size(batch_size)
-    if not _fits_in_memory(source, preparation):
-        dataset = source.dataset().map(
-            lambda example: _pair(example, label, preparation), num_parallel_calls=tf.data.AUTOTUNE
-        )
-        dataset = dataset.apply(tf.data.experimental.assert_cardinality(source.size))
-        return dataset.batch(batch_size).prefetch(tf.data.AUTOTUNE)
-    images, labels = _prepared(source, preparation, label)
-    starts = tf.data.Dataset.range(0, source.size, batch_size)
+    if size * pairs.element_spec[0].shape.num_elements() > MEMORY_LIMIT:
+        pairs = pairs.apply(tf.data.experimental.assert_cardinality(size))
+        return pairs.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+    pictures, values = held_pairs(pairs, size)
+    starts = tf.data.Dataset.range(0, size, batch_size)
     dataset = starts.map(
-        lambda start: (images[start : start + batch_size], labels[start : start + batch_size]),
+        lambda start: (pictures[start : start + batch_size], values[start : start + batch_size]),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
     return dataset.prefetch(tf.data.AUTOTUNE)
@@ -237,34 +269,3 @@ def _check_batch_size(batch_size):
 def _fits_in_memory(source, preparation):
     size = source.size * preparation.height * preparation.width * preparation.channels
     return size <= MEMORY_LIMIT
-
-
-def _pair(example, label, preparation):
-    return preparation.resize(example["image"]), _told(example, label, preparation)
-
-
-def _told(example, label, preparation):
-    """What `label` names of an example; a mask lies in the picture and is prepared with it."""
-    if label != "mask":
-        return example[label]
-    if "encoded_mask" in example:
-        return preparation.resize_mask(decode_mask(example["encoded_mask"]))
-    return preparation.resize_mask(example["mask"])
-
-
-def _prepared(source, preparation, label):
-    """All images of a source, prepared, and what `label` names of each, as two tensors."""
-    shape = (source.size, preparation.height, preparation.width, preparation.channels)
-    prepared = source.dataset().map(
-        lambda example: _pair(example, label, preparation), num_parallel_calls=tf.data.AUTOTUNE
-    )
-    spec = prepared.element_spec[1]
-    images = np.empty(shape, np.uint8)
-    labels = np.empty((source.size, *spec.shape), spec.dtype.as_numpy_dtype)
-    start = 0
-    for some_images, some_labels in prepared.batch(256).prefetch(1).as_numpy_iterator():
-        end = start + len(some_labels)
-        images[start:end], labels[start:end] = some_images, some_labels
-        start = end
-    with tf.device("CPU:0"):
-        return tf.constant(images), tf.constant(labels)

@@ -58,10 +58,27 @@ def refused_images(paths, *, root, skip_bad):
         InputError: If there are some, unless `skip_bad`.
     """
     faults = unreadable_images(paths, root=root)
+    sentences = {path: f"{path}: not a readable image ({fault})" for path, fault in faults.items()}
+    return refused_files(sentences, skip_bad=skip_bad)
+
+
+def refused_files(faults, *, skip_bad):
+    """The paths of files that have faults, after complaining about them.
+
+    Args:
+        faults: Dict from path to what is wrong, one sentence without its full stop.
+        skip_bad: Whether to go on without them.
+
+    Returns:
+        Set of paths to leave out.
+
+    Raises:
+        InputError: If there are some, unless `skip_bad`.
+    """
     if faults:
-        (first, fault), *others = faults.items()
+        (_, fault), *others = faults.items()
         remedy = "Mend or remove it"
         if others:
             remedy = f"{len(others)} more: {some(path for path, _ in others)}. Mend or remove them"
-        complain(f"{first}: not a readable image ({fault}). {remedy}", skip_bad)
+        complain(f"{fault}. {remedy}", skip_bad)
     return set(faults)

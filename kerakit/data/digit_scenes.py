@@ -58,7 +58,7 @@ def _source(part, pool, task):
     for example in pool.dataset().as_numpy_iterator():
         images.append(example["image"][..., 0] / np.float32(255))
         labels.append(example["label"])
-    enlarged = _Enlarged(np.stack(images))
+    enlarged = Enlarged(np.stack(images))
     count = _SIZES[part]
     pictures = np.empty((count, SIDE, SIDE, 3), np.uint8)
     semantic = np.empty((count, SIDE, SIDE), np.uint8)
@@ -112,7 +112,7 @@ def digit_scene(enlarged, rng):
     """Composes a scene.
 
     Args:
-        enlarged: `_Enlarged` digits.
+        enlarged: `Enlarged` digits.
         rng: `numpy.random.Generator`.
 
     Returns:
@@ -147,7 +147,7 @@ def _is_free(place, side, placed):
     return True
 
 
-class _Enlarged:
+class Enlarged:
     """Digits of 8 x 8 pixels enlarged bilinearly, by matrices of which there is one a side."""
 
     def __init__(self, ink):

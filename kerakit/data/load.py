@@ -2,20 +2,31 @@
 
 import pathlib
 
+from kerakit.data.clips import load_clips
 from kerakit.data.coco import load_coco
 from kerakit.data.digit_scenes import load_digit_scenes
 from kerakit.data.digits import load_digits
 from kerakit.data.folder import load_folder
 from kerakit.data.masks import load_masks
+from kerakit.data.moving_digits import load_moving_digits
 from kerakit.data.table import load_table
 from kerakit.data.tfds import load_tfds
+from kerakit.data.tfds_clips import load_tfds_clips
 from kerakit.data.tfds_masks import load_tfds_masks
 from kerakit.data.tfds_objects import load_tfds_objects
 from kerakit.data.voc import load_voc
 from kerakit.data.yolo import load_yolo
 from kerakit.errors import InputError
 
-TASKS = ("classification", "multi_label", "detection", "instance_segmentation", "segmentation")
+TASKS = (
+    "classification",
+    "multi_label",
+    "detection",
+    "instance_segmentation",
+    "segmentation",
+    "video",
+)
+_GROUPED = ("folder", "csv", "voc", "masks", "clips")
 _OF_OBJECTS = ("detection", "instance_segmentation")
 _WITH_OBJECTS = ("digit-scenes", "coco", "voc", "yolo", "tfds")
 _SOURCES = (
@@ -34,6 +45,10 @@ _SOURCES_OF_MASKS = (
     "(DIR/images/train/NAME.jpg, DIR/masks/train/NAME.png of class ids, the same below val, "
     "DIR/classes.json) and tfds:NAME"
 )
+_SOURCES_OF_CLIPS = (
+    "moving-digits (handwritten digits that move, which come with kerakit), clips:DIR "
+    "(DIR/CLASS/VIDEO, or DIR/train/CLASS/VIDEO and DIR/val/CLASS/VIDEO) and tfds:NAME"
+)
 
 
 def load(source, *, task="classification", seed=0, val_fraction=0.2, group_by=None, skip_bad=False):
@@ -44,17 +59,18 @@ def load(source, *, task="classification", seed=0, val_fraction=0.2, group_by=No
             `csv:FILE`, a table with the columns image, labels and, if need be, split;
             `tfds:NAME` or `tfds:DIR`, a set that TensorFlow Datasets has written on this disk.
             With boxes: `digit-scenes`, `coco:DIR`, `voc:DIR`, `yolo:DIR` and `tfds:`. With a
-            mask an image: `digit-scenes`, `masks:DIR` and `tfds:`.
+            mask an image: `digit-scenes`, `masks:DIR` and `tfds:`. Clips: `moving-digits`,
+            `clips:DIR`, videos in a folder a class, and `tfds:`.
         task: What the examples are for: "classification", one label each; "multi_label",
             any number each, which csv: and tfds: can hold; "detection", boxes;
-            "instance_segmentation", boxes with masks (digit-scenes and coco:); or "segmentation",
-            a mask of class ids.
+            "instance_segmentation", boxes with masks (digit-scenes and coco:); "segmentation",
+            a mask of class ids; or "video", a label a clip.
         seed: Salt of the split of a set that has none of its own.
         val_fraction: Share held out of such a set, about; in (0, 1).
-        group_by: For `folder:DIR`, `csv:FILE`, `voc:DIR` or `masks:DIR` without train and val:
-            None, or a regular expression searched for in CLASS/NAME, in the image as the table
-            names it, or in the name of the image; files for which its first group (or, without
-            one, the match) is the same stay on one side.
+        group_by: For `folder:DIR`, `csv:FILE`, `voc:DIR`, `masks:DIR` or `clips:DIR` without
+            train and val: None, or a regular expression searched for in CLASS/NAME, in the image
+            as the table names it, or in the name of the image; files for which its first group
+            (or, without one, the match) is the same stay on one side.
             Use it when several images show the same thing.
         skip_bad: Leave bad files, annotations and empty classes out with a warning, rather than
             stop.
@@ -64,7 +80,8 @@ def load(source, *, task="classification", seed=0, val_fraction=0.2, group_by=No
         (for "multi_label" float32 (K,) of 0 and 1) and `example_id` int32 (0 to size - 1 in each
         part), their sources, and `.classes`. For segmentation there is `mask` uint8 (H, W) in place
         of `label`, 255 where nothing is to be learnt; `SegmentationBatches` makes batches of
-        them. With boxes, in place of `label`, for the n objects
+        them. For video there is `video` uint8 (T, H, W, 3) in place of `image`, and `ClipBatches`
+        makes batches. With boxes, in place of `label`, for the n objects
         of an image: `boxes` float32 (n, 4) xyxy in pixels, `labels` int32 (n,), `crowd` bool
         (n,), `area` float32 (n,) in pixels and perhaps `masks` uint8 (n, 112, 112), cropped to
         the boxes; `DetectionBatches` makes batches of them.
@@ -84,11 +101,23 @@ def load(source, *, task="classification", seed=0, val_fraction=0.2, group_by=No
     if not 0 < val_fraction < 1:
         raise InputError(f"`val_fraction` must be between 0 and 1, got {val_fraction}.")
     kind, _, place = source.partition(":")
-    if group_by is not None and kind not in ("folder", "csv", "voc", "masks"):
+    if group_by is not None and kind not in _GROUPED:
         raise InputError(
-            "`group_by` works on folder:DIR, csv:FILE, voc:DIR and masks:DIR alone, got it with "
-            f"{source}."
+            "`group_by` works on folder:DIR, csv:FILE, voc:DIR, masks:DIR and clips:DIR alone, "
+            f"got it with {source}."
         )
+    if task == "video":
+        return _load_clips(
+            source,
+            kind,
+            place,
+            seed=seed,
+            val_fraction=val_fraction,
+            group_by=group_by,
+            skip_bad=skip_bad,
+        )
+    if kind in ("clips", "moving-digits"):
+        raise InputError(f"{source} has clips: `task` must be video, got {task!r}.")
     if task == "segmentation":
         return _load_masks(
             source,
@@ -138,6 +167,21 @@ def load(source, *, task="classification", seed=0, val_fraction=0.2, group_by=No
         return load_tfds(place, task=task, seed=seed, val_fraction=val_fraction)
     hint = f" For that folder give folder:{source}." if pathlib.Path(source).is_dir() else ""
     raise InputError(f"{source!r} is no source of data; there are {_SOURCES}.{hint}")
+
+
+def _load_clips(source, kind, place, *, seed, val_fraction, group_by, skip_bad):
+    if source == "moving-digits":
+        return load_moving_digits()
+    if kind == "tfds" and place:
+        return load_tfds_clips(place, seed=seed, val_fraction=val_fraction)
+    if kind == "clips" and place:
+        return load_clips(
+            place, seed=seed, val_fraction=val_fraction, group_by=group_by, skip_bad=skip_bad
+        )
+    hint = f" For that folder give clips:{source}." if pathlib.Path(source).is_dir() else ""
+    raise InputError(
+        f"{source!r} is no source of data for video; there are {_SOURCES_OF_CLIPS}.{hint}"
+    )
 
 
 def _load_masks(source, kind, place, *, seed, val_fraction, group_by, skip_bad):

@@ -67,22 +67,24 @@ class Preparation:
         """Strings (B,) to uint8 (B, height, width, channels); an error names the position."""
         return self.framed_batch(encoded)[0]
 
-    def framed_batch(self, encoded):
+    def framed_batch(self, encoded, *, names=None):
         """As `batch`, with the geometry of each image.
 
         Args:
             encoded: Strings (B,).
+            names: Strings (B,), what an error calls each; None: by its place in the batch.
 
         Returns:
             uint8 (B, height, width, channels); float32 (B, 4), scale and shift of `geometry`;
             int32 (B, 2), height and width of the decoded images.
         """
 
-        def prepared(numbered):
-            position, one = numbered
-            name = tf.strings.join(
-                ["Image ", tf.strings.as_string(position), " of the batch (counted from 0)"]
-            )
+        if names is None:
+            positions = tf.strings.as_string(tf.range(tf.size(encoded)))
+            names = tf.strings.join(["Image ", positions, " of the batch (counted from 0)"])
+
+        def prepared(named):
+            name, one = named
             image = decode(one, name=name)
             size = tf.shape(image)[:2]
             return self.resize(image), tf.concat(self.geometry(size), axis=0), size
@@ -90,7 +92,7 @@ class Preparation:
         prepared_size = (self.height, self.width, self.channels)
         return tf.map_fn(
             prepared,
-            (tf.range(tf.size(encoded)), encoded),
+            (names, encoded),
             fn_output_signature=(
                 tf.TensorSpec(prepared_size, tf.uint8),
                 tf.TensorSpec((4,), tf.float32),
@@ -127,21 +129,25 @@ class Preparation:
         return pixels
 
     def resize(self, image):
-        """uint8 (H, W, 3) of any size to uint8 (height, width, channels)."""
+        """uint8 (H, W, 3) of any size to uint8 (height, width, channels); (T, H, W, 3) likewise."""
+        image = tf.convert_to_tensor(image)
         pixels = self.colors(image)
-        scale, shift = self.geometry(tf.shape(image)[:2])
+        scale, shift = self.geometry(tf.shape(image)[-3:-1])
         # The op leaves 0 outside the image: with the fill as zero, the bars need no mask.
         fill = LETTERBOX_FILL if self.fit in ("letterbox", "pad") else 0
         pixels = tf.raw_ops.ScaleAndTranslate(
-            images=pixels[None] - fill,
+            images=(pixels[None] if image.shape.rank == 3 else pixels) - fill,
             size=(self.height, self.width),
             scale=scale,
             translation=shift,
             kernel_type="triangle",
             antialias=True,
-        )[0]
-        pixels = tf.round(tf.clip_by_value(pixels + fill, 0.0, 255.0))
-        return tf.ensure_shape(tf.cast(pixels, tf.uint8), (self.height, self.width, self.channels))
+        )
+        pixels = tf.cast(tf.round(tf.clip_by_value(pixels + fill, 0.0, 255.0)), tf.uint8)
+        shape = (self.height, self.width, self.channels)
+        if image.shape.rank == 3:
+            return tf.ensure_shape(pixels[0], shape)
+        return tf.ensure_shape(pixels, (image.shape[0], *shape))
 
     def resize_mask(self, mask):
         """The mask (H, W) of an image, moved as `resize` moves the image.

@@ -167,8 +167,8 @@ class Data:
         name: What `load` was given.
         task: What the labels are for: "classification", an int32 each; "multi_label",
             float32 (K,) each, 1 for every class that an image has and 0 for the others;
-            "detection", boxes; "instance_segmentation", boxes with masks; or "segmentation", a
-            mask of class ids, 255 where nothing is to be learnt.
+            "detection", boxes; "instance_segmentation", boxes with masks; "segmentation", a
+            mask of class ids, 255 where nothing is to be learnt; or "video", an int32 a clip.
         category_ids: The numbers that the set itself gives the classes, where it does.
         licence: Licence of the set, as far as it is known.
         citation: Whom to cite.

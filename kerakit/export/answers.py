@@ -128,18 +128,20 @@ def check_logits(model, classes):
     check_ends_in_logits(model)
 
 
+CLASSIFICATION = Task(
+    units={
+        "logits": "unnormalised log-probability",
+        "probabilities": "0 to 1, summing to 1",
+        "class_id": "number of the most probable class, from 0",
+        "class_name": "its name, a line of assets/classes.txt",
+    },
+    answer=classification_answer,
+    differences=classification_differences,
+    check=check_logits,
+)
+
 TASKS = {
-    "classification": Task(
-        units={
-            "logits": "unnormalised log-probability",
-            "probabilities": "0 to 1, summing to 1",
-            "class_id": "number of the most probable class, from 0",
-            "class_name": "its name, a line of assets/classes.txt",
-        },
-        answer=classification_answer,
-        differences=classification_differences,
-        check=check_logits,
-    ),
+    "classification": CLASSIFICATION,
     "multi_label": Task(
         units={
             "logits": "log of the odds of each class",
@@ -156,4 +158,5 @@ TASKS = {
     "detection": DETECTION,
     "instance_segmentation": INSTANCE_SEGMENTATION,
     "segmentation": SEGMENTATION,
+    "video": CLASSIFICATION,  # of a clip, which is given another way
 }

@@ -23,7 +23,7 @@ GIVEN = ("recipe", "command", "config", "data", "metrics", "licence")
 
 
 def make_card(
-    model, *, task, signatures, classes, preparation, threshold, tiling, folded, warmup_requests,
+    model, *, task, signatures, classes, given_as, threshold, tiling, folded, warmup_requests,
     given,
 ):  # fmt: skip
     """The card of an export.
@@ -33,7 +33,7 @@ def make_card(
         task: Name of the task.
         signatures: Inputs and outputs of each signature.
         classes: Names of the classes.
-        preparation: The `Preparation`.
+        given_as: `Images` or `Clips`, which the model is given.
         threshold: Probability from which on a class is named, or None.
         tiling: The `Tiling` of large images, or None.
         folded: Whether norms were folded into the layers before them.
@@ -52,18 +52,19 @@ def make_card(
         raise ValueError(
             f"`card` may hold {', '.join(GIVEN)}, got {', '.join(map(repr, unknown))} too."
         )
-    shape = (preparation.height, preparation.width, preparation.channels)
+    sampling = getattr(given_as, "sampling", None)
     return {
         "name": model.name,
         "task": task,
         **{name: given.get(name) for name in GIVEN},
         "classes": list(classes),
-        "preparation": preparation.to_dict(),
+        "preparation": given_as.preparation.to_dict(),
+        "sampling": sampling and sampling.to_dict(),
         "threshold": threshold,
         "tiling": tiling and tiling.to_dict(),
         "folded": folded,
         "signatures": signatures,
-        "cost": report(model, shape).totals(),
+        "cost": report(model, given_as.shape).totals(),
         "warmup_requests": warmup_requests,
         "versions": {
             "python": platform.python_version(),

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras.src.models.functional import Functional  # no public name
 
+from kerakit.export.taken_apart import taken_apart
 from kerakit.layers import (
     BatchNormalization,
     FrozenBatchNormalization,
@@ -39,10 +40,12 @@ def fold(model):
     float64. Folded is each norm that is the only reader of a Dense, a Conv1D to Conv3D or a
     DepthwiseConv2D (Keras's, or kerakit's padded ones) without an activation, channels last and
     in float32 or float64, also inside nested models. The layer keeps its name, and the norm is
-    gone. Everything else stays, such as a norm before its convolution, as in DenseNet: it does
-    not go through the ReLU between them. In half precision nothing is folded, as the new kernel
-    would be rounded otherwise than the old one's answers; nor in a model that pools with indices:
-    of two maxima that are as good as equal the last digit chooses, and with it a pixel's place.
+    gone. A `Conv2Plus1D` becomes its steps, two convolutions, and takes both the norm inside it
+    and the one behind it. Everything else stays, such as a norm before its convolution, as in
+    DenseNet: it does not go through the ReLU between them. In half precision nothing is folded,
+    as the new kernel would be rounded otherwise than the old one's answers; nor in a model that
+    pools with indices: of two maxima that are as good as equal the last digit chooses, and with
+    it a pixel's place.
 
     The model is left as it was. The layers that stay are its own and hold its weights; what is
     folded no longer follows them.
@@ -73,7 +76,7 @@ def fold(model):
     inputs, outputs = (
         (model.inputs[0], model.outputs[0]) if in_a_row else (model.input, model.output)
     )
-    graph = keras.Model(inputs, outputs, name=model.name)
+    graph = taken_apart(keras.Model(inputs, outputs, name=model.name))
     readers, uses = _counts(graph)
     nested, folded, made, calls = {}, {}, {}, itertools.count()
 

@@ -3,10 +3,11 @@
     python -I fresh_process.py SAVEDMODEL FOLDER
 
 A script, never imported, so that nothing of kerakit is there that the export could lean on.
-FOLDER/asked.json holds `checks`, a dict from names to lists of encoded images (base64), and
-`refused`, a dict from names to one such image; FOLDER/pixels.npz holds the prepared pixels of
-each check. Written are FOLDER/answers.npz, an array for each check, signature and output, and
-FOLDER/refusals.json, the error for each image that is to be refused, null where there was none.
+FOLDER/asked.json holds `checks`, a dict from names to lists of encoded images (base64), or of
+lists of frames; `refused`, a dict from names to one of these; and `inputs`, the input's name of
+each signature. FOLDER/pixels.npz holds the prepared pixels of each check. Written are
+FOLDER/answers.npz, an array for each check, signature and output, and FOLDER/refusals.json, the
+error for each that is to be refused, null where there was none.
 """
 
 import base64
@@ -36,21 +37,25 @@ def main(savedmodel, folder):
     asked = json.loads((folder / "asked.json").read_text())
     pixels = np.load(folder / "pixels.npz")
 
-    def answer_bytes(check):
-        encoded = [base64.b64decode(image) for image in asked["checks"][check]]
-        answer(check, "serving_default", image_bytes=tf.constant(encoded, tf.string))
+    files, prepared = asked["inputs"]["serving_default"], asked["inputs"]["tensors"]
+
+    def decoded(image):
+        if isinstance(image, list):
+            return [decoded(one) for one in image]
+        return base64.b64decode(image)
 
     refusals = {}
     for name, image in asked["refused"].items():
         try:
-            signatures["serving_default"](image_bytes=tf.constant([base64.b64decode(image)]))
+            signatures["serving_default"](**{files: tf.constant([decoded(image)], tf.string)})
             refusals[name] = None
         except tf.errors.InvalidArgumentError as error:
             refusals[name] = str(error)
     # After the refusals, so that the answers also show that the process outlived them.
     for check in asked["checks"]:
-        answer_bytes(check)
-        answer(check, "tensors", images=tf.constant(pixels[check]))
+        encoded = tf.constant(decoded(asked["checks"][check]), tf.string)
+        answer(check, "serving_default", **{files: encoded})
+        answer(check, "tensors", **{prepared: tf.constant(pixels[check])})
 
     np.savez(folder / "answers.npz", **answers)
     (folder / "refusals.json").write_text(json.dumps(refusals))

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from kerakit.data.classes import checked_classes
@@ -12,11 +11,9 @@ from kerakit.export.answers import TASKS
 from kerakit.export.card import make_card, write_card
 from kerakit.export.folder import versions, written_whole
 from kerakit.export.folding import fold
+from kerakit.export.requests import requests
 from kerakit.export.warmup import write_warmup
 from kerakit.export.whole_image import checked_tiling
-
-ENCODED = "image_bytes"
-PIXELS = "images"
 
 
 def save(
@@ -28,6 +25,7 @@ def save(
     task="classification",
     threshold=None,
     tiling=None,
+    sampling=None,
     version=None,
     card=None,
 ):
@@ -36,24 +34,30 @@ def save(
     It needs nothing but TensorFlow (or TensorFlow Serving) to run. Norms behind a convolution
     are folded into it, see `kerakit.export.fold`: the same answers, sooner. Two signatures give
     the same named outputs: `serving_default` takes `image_bytes`, a batch of encoded images, and
-    prepares them as validation did; `tensors` takes `images`, a batch of prepared pixels.
+    prepares them as validation did; `tensors` takes `images`, a batch of prepared pixels. A
+    model of clips takes `frames`, for each clip of a batch the list of its encoded frames, and
+    `videos`: clients cut videos, and no container goes over the wire.
     `assets/classes.txt` holds the classes, `card.json` all that is known of the export. The
     folder appears in one step when all is written; a failure leaves nothing.
 
     Args:
         model: Keras model on the TensorFlow backend, from pixels 0..255 (B, H, W, C) to the
             task's raw outputs: logits (B, K) for classes, (B, H', W', K) for masks, and for
-            objects the dict of a `kerakit.models.detection.Detector`.
+            objects the dict of a `kerakit.models.detection.Detector`. For "video" it takes
+            clips (B, T, H, W, C).
         directory: Folder of the versions; made if need be.
         preparation: The `kerakit.data.Preparation` of the model's validation images.
         classes: K names of classes, in the order of the outputs.
         task: "classification", which names the most probable class; "multi_label", which
             names all of at least a probability; "detection", which gives boxes in the pixels of
-            the file's image; "instance_segmentation", boxes with masks; or "segmentation", the
-            class of each pixel of the file's image, see `whole_image`.
+            the file's image; "instance_segmentation", boxes with masks; "segmentation", the
+            class of each pixel of the file's image, see `whole_image`; or "video", the most
+            probable class of a clip.
         threshold: That probability, in (0, 1); None takes 0.5.
         tiling: For "segmentation" with a preparation that does not scale (`fit="pad"`), the
             `Tiling` of images larger than the model's input; None takes its defaults.
+        sampling: For "video", the `FrameSampling` of the model's clips, by which clients take
+            frames from a video.
         version: A whole number from 1; None takes the next.
         card: Dict for the card, any of "recipe", "command", "config", "data", "metrics" and
             "licence"; not a number and infinity become null.
@@ -76,7 +80,8 @@ def save(
         raise ValueError(f"`task` must be one of {', '.join(TASKS)}, got {task!r}.")
     settings = TASKS[task].settings(threshold)
     classes = checked_classes(classes)
-    _check_size(model, preparation)
+    given = requests(task, preparation, sampling)
+    _check_size(model, given)
     TASKS[task].check(model, classes)
     if TASKS[task].whole:
         tiling = checked_tiling(model, preparation, tiling)
@@ -91,19 +96,17 @@ def save(
     served = fold(model)
     with written_whole(directory / str(version)) as folder:
         try:
-            specs = _write_signatures(
-                served, folder, preparation, classes, TASKS[task], settings, tiling
-            )
-            written = write_warmup(folder, _example(preparation), model_name=model.name)
+            specs = _write_signatures(served, folder, given, classes, TASKS[task], settings, tiling)
+            written = write_warmup(folder, given.example(), model_name=model.name)
         except tf.errors.OpError as error:
             # How TensorFlow reports a full disk: "<operation> <path>; <reason> [<operation>]".
             raise OSError(error.message.rpartition("; ")[2].partition(" [Op:")[0]) from error
         content = make_card(
             model,
             task=task,
-            signatures=_describe(preparation, specs, TASKS[task].units),
+            signatures=_describe(given, specs, TASKS[task].units),
             classes=classes,
-            preparation=preparation,
+            given_as=given,
             threshold=settings.get("threshold"),
             tiling=tiling,
             folded=served is not model,
@@ -114,10 +117,10 @@ def save(
     return directory / str(version)
 
 
-def _write_signatures(model, folder, preparation, classes, task, settings, tiling):
+def _write_signatures(model, folder, given, classes, task, settings, tiling):
     """Writes the SavedModel; returns `tf.TensorSpec`s of the outputs, by signature and name."""
     names, specs = tf.constant(classes), {}
-    whole = task.whole and task.whole(model, preparation, tiling)
+    whole = task.whole and task.whole(model, given.preparation, tiling)
 
     def class_names(class_id):
         return tf.gather(names, class_id)
@@ -131,26 +134,23 @@ def _write_signatures(model, folder, preparation, classes, task, settings, tilin
         return task.answer(outputs, class_names, **settings)
 
     def answer_pixels(images):
-        return noted("tensors", answer_prepared(_not_empty(images, PIXELS)))
+        images = _not_empty(images, given.pixels, given.one)
+        return noted("tensors", answer_prepared(images))
 
-    def answer_bytes(image_bytes):
-        image_bytes = _not_empty(image_bytes, ENCODED)
+    def answer_files(encoded):
+        encoded = _not_empty(encoded, given.encoded, given.one)
         if whole:
-            return noted("serving_default", whole(image_bytes))
-        images, *frame = preparation.framed_batch(image_bytes)
+            return noted("serving_default", whole(encoded))
+        images, *frame = given.prepare(encoded)
         answer = answer_prepared(images)
         return noted("serving_default", task.place(answer, *frame) if task.place else answer)
 
-    size = (preparation.height, preparation.width, preparation.channels)
+    taken = given.specs()
     # The signatures bring the variables that they use. With `archive.track(model)`, as in
     # `model.export`, Keras 3.15 writes each of them twice (ResNet-18: 94 MB instead of 47).
     archive = keras.export.ExportArchive()
-    archive.add_endpoint(
-        "serving_default", answer_bytes, [tf.TensorSpec((None,), tf.string, name=ENCODED)]
-    )
-    archive.add_endpoint(
-        "tensors", answer_pixels, [tf.TensorSpec((None, *size), tf.uint8, name=PIXELS)]
-    )
+    archive.add_endpoint("serving_default", answer_files, [taken["serving_default"]])
+    archive.add_endpoint("tensors", answer_pixels, [taken["tensors"]])
     archive.write_out(str(folder), verbose=False)
     # For people and clients. The graph holds its own copy: a table that reads a file keeps
     # the path that the file had on this machine.
@@ -160,34 +160,20 @@ def _write_signatures(model, folder, preparation, classes, task, settings, tilin
     return specs
 
 
-def _not_empty(batch, name):
+def _not_empty(batch, name, one):
     # TensorFlow's convolution on CPU gives back an empty input unchanged, in its old shape,
     # so that the model fails further on with a riddle.
     some = tf.debugging.Assert(
-        tf.shape(batch)[0] > 0, [f"`{name}` must hold at least one image, got none."]
+        tf.shape(batch)[0] > 0, [f"`{name}` must hold at least one {one}, got none."]
     )
     with tf.control_dependencies([some]):
         return tf.identity(batch)
 
 
-def _example(preparation):
-    """One small request a signature."""
-    size = (preparation.height, preparation.width, preparation.channels)
-    grey = np.full((8, 8, 3), 127, np.uint8)
-    return {
-        "serving_default": {ENCODED: [tf.io.encode_jpeg(grey).numpy()]},
-        "tensors": {PIXELS: np.full((1, *size), 127, np.uint8)},
-    }
-
-
-def _describe(preparation, specs, units):
-    size = [preparation.height, preparation.width, preparation.channels]
-    encoded = {"dtype": "string", "shape": [None], "unit": "a JPEG, PNG, GIF or BMP file each"}
-    pixels = {"dtype": "uint8", "shape": [None, *size], "unit": "prepared pixels, 0 to 255"}
-    inputs = {"serving_default": {ENCODED: encoded}, "tensors": {PIXELS: pixels}}
+def _describe(given, specs, units):
     return {
         signature: {"inputs": taken, "outputs": _describe_outputs(specs[signature], units)}
-        for signature, taken in inputs.items()
+        for signature, taken in given.described().items()
     }
 
 
@@ -199,8 +185,10 @@ def _describe_outputs(specs, units):
     }
 
 
-def _check_size(model, preparation):
-    prepared = (preparation.height, preparation.width, preparation.channels)
+def _check_size(model, given):
     taken = tuple(model.input_shape[1:])
-    if len(taken) != 3 or any(a not in (None, b) for a, b in zip(taken, prepared, strict=True)):
-        raise ValueError(f"`preparation` gives images {prepared}, and the model takes {taken}.")
+    fits = len(taken) == len(given.shape)
+    if not fits or any(a not in (None, b) for a, b in zip(taken, given.shape, strict=True)):
+        raise ValueError(
+            f"`preparation` gives {given.one}s {given.shape}, and the model takes {taken}."
+        )

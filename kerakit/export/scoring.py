@@ -1,4 +1,4 @@
-"""How well an export does on images that its model was not trained on."""
+"""How well an export does on images, or clips, that its model was not trained on."""
 
 import collections
 import pathlib
@@ -41,12 +41,13 @@ def score(served, data, *, batch_size=32):
             labels.append(example["label"].numpy() if "label" in example else None)
             if "mask" in example:
                 masks.append(example["mask"].numpy())
-            yield example["encoded"].numpy()
+            yield _sent(example, served.sampling)
 
     def answers():
         for number, answer in enumerate(served.answer(encoded(), batch_size=batch_size)):
             if isinstance(answer, InputError):
-                raise InputError(f"{data.name}: validation image {number} {answer}.")
+                one = "clip" if task == "video" else "image"
+                raise InputError(f"{data.name}: validation {one} {number} {answer}.")
             yield answer
 
     if task == "segmentation":
@@ -60,6 +61,14 @@ def score(served, data, *, batch_size=32):
     found = [[answer[name] for name in needed] for answer in answers()]
     columns = (np.stack(column) for column in zip(*found, strict=True))
     return {"images": len(found), **figures_of(np.stack(labels), served.classes, *columns)}
+
+
+def _sent(example, sampling):
+    """What a client sends: the file, or the frames of a clip that it has cut."""
+    if sampling is None:
+        return example["encoded"].numpy()
+    frames = example["frames"].numpy()
+    return list(frames[sampling.even(len(frames)).numpy()[0]])
 
 
 def _one_label(labels, classes, class_id):
@@ -77,6 +86,7 @@ def _several_labels(labels, classes, logits, class_ids):
 # For each task of labels the outputs that its figures come from.
 _FIGURES = {
     "classification": (("class_id",), _one_label),
+    "video": (("class_id",), _one_label),
     "multi_label": (("logits", "class_ids"), _several_labels),
 }
 

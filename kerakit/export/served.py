@@ -8,10 +8,11 @@ from kerakit.errors import InputError
 from kerakit.export.card import read_card
 from kerakit.export.folder import version_folder
 from kerakit.export.refusal import reason
+from kerakit.export.requests import requests
 
 
 class Served:
-    """Answers the bytes of images with an export, by TensorFlow alone.
+    """Answers the bytes of images, or of the frames of clips, with an export, by TensorFlow alone.
 
     Keras builds nothing here: what answers is the graph in the SavedModel.
 
@@ -23,6 +24,7 @@ class Served:
         card: Content of its `card.json`.
         classes: Names of the classes.
         outputs: Names of the answers.
+        sampling: Of a model of clips its `FrameSampling`, or None.
 
     Raises:
         InputError: If there is no SavedModel of kerakit's, or a damaged one.
@@ -45,18 +47,21 @@ class Served:
                 "kerakit.export.save; export the model again."
             )
         self._answer = self._loaded.signatures["serving_default"]
+        given = requests(self.card["task"], self.card["preparation"], self.card.get("sampling"))
+        self._encoded, self.sampling = given.encoded, getattr(given, "sampling", None)
         self.outputs = tuple(self._answer.structured_outputs)
 
     def answer(self, encoded, *, batch_size=32):
-        """Answers each image, whatever the others are.
+        """Answers each image or clip, whatever the others are.
 
         Args:
-            encoded: Iterable of files' contents (bytes); read a batch at a time.
-            batch_size: Images that are computed at once, at least 1. Masks are computed an image
-                at a time whatever it is, as each has a size of its own.
+            encoded: Iterable of files' contents (bytes), or, for clips, of lists of them, the
+                frames; read a batch at a time.
+            batch_size: Images or clips that are computed at once, at least 1. Masks are computed
+                an image at a time whatever it is, as each has a size of its own.
 
         Yields:
-            For each image, in order, a dict of NumPy values by the outputs' names, or the
+            For each, in order, a dict of NumPy values by the outputs' names, or the
             `InputError` that says why it cannot be read, a phrase to put after its name.
         """
         if batch_size < 1:
@@ -74,7 +79,7 @@ class Served:
 
     def _answer_batch(self, batch):
         try:
-            outputs = self._answer(image_bytes=tf.constant(batch, tf.string))
+            outputs = self._answer(**{self._encoded: tf.constant(batch, tf.string)})
         except tf.errors.InvalidArgumentError as error:
             if len(batch) == 1:
                 return [InputError(reason(str(error)))]

@@ -4,6 +4,7 @@ from kerakit.export.captioned import write_captioned
 from kerakit.export.file_answers import answered
 from kerakit.export.masks_told import masks_told, write_overlay
 from kerakit.export.objects_told import objects_told, write_objects
+from kerakit.export.video_answers import tell_video
 
 
 def tell_classes(answer, classes, *, top, threshold):
@@ -46,11 +47,24 @@ def tell_masks(answer, classes, *, top, threshold):
     return words, record, draw
 
 
+def tell_videos(answer, classes, *, top, threshold):
+    """As `tell_classes`, of a model of clips: `answer` is a `VideoAnswer`."""
+    del threshold
+    columns, record, draw = tell_video(answer, classes, top=top)
+
+    def draw_file(file, path):
+        del file  # its frames are at hand
+        draw(path)
+
+    return columns, record, draw_file
+
+
 def teller(task):
     """Which of these functions tells the answers of a task."""
     tellers = {
         "detection": tell_objects,
         "instance_segmentation": tell_objects,
         "segmentation": tell_masks,
+        "video": tell_videos,
     }
     return tellers.get(task, tell_classes)

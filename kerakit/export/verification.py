@@ -19,6 +19,7 @@ from kerakit.export.answers import TASKS
 from kerakit.export.card import now, read_card, write_card
 from kerakit.export.folder import version_folder
 from kerakit.export.refusal import reason
+from kerakit.export.requests import requests
 from kerakit.export.tiling import Tiling
 
 TOLERANCE = 1e-5
@@ -26,8 +27,8 @@ TOLERANCE = 1e-5
 # MobileNetV2 with its published weights differs from the model by 3e-5 of the largest logit.
 FOLDED_TOLERANCE = 1e-4
 BATCHES = (1, 3, 17)
-# Maps of all layers for all images at once would not fit into the memory.
-_MASKS_AT_ONCE = 8
+# Maps of all layers for all images, or clips, at once would not fit into the memory.
+_LARGE_AT_ONCE = 8
 _SIGNATURES = ("serving_default", "tensors")
 _SCRIPT = Path(__file__).with_name("fresh_process.py")
 
@@ -77,7 +78,8 @@ def verify(directory, model, *, images=None):
     Args:
         directory: A version's folder, or the folder of versions, of which the newest is taken.
         model: The Keras model that was exported.
-        images: Encoded images (bytes) to check besides, such as some of the validation set.
+        images: Encoded images (bytes) to check besides, such as some of the validation set; of
+            a model of clips, lists of encoded frames.
 
     Returns:
         A `Verification`.
@@ -94,16 +96,16 @@ def verify(directory, model, *, images=None):
     card = read_card(folder)
     task, settings = _task(card)
     tolerance = FOLDED_TOLERANCE if card.get("folded") else TOLERANCE
-    preparation = Preparation.from_dict(card["preparation"])
-    checks = _checks(list(images or ()), several=card.get("tiling") and preparation)
+    asked = requests(card["task"], card["preparation"], card.get("sampling"))
+    checks = _checks(list(images or ()), asked, in_tiles=bool(card.get("tiling")))
     prepared = {
-        check: [part.numpy() for part in preparation.framed_batch(tf.constant(encoded))]
+        check: [part.numpy() for part in asked.prepare(tf.constant(encoded))]
         for check, encoded in checks.items()
     }
     pixels = {check: parts[0] for check, parts in prepared.items()}
     expected = _expected(model, checks, prepared, card)
     try:
-        served, refusals = _ask_fresh_process(folder, checks, pixels)
+        served, refusals = _ask_fresh_process(folder, checks, pixels, asked)
     except _ProcessFailed as failure:
         differences, refusals = {}, {}
         worst, finding = float("inf"), f"it cannot be run by TensorFlow alone: {failure}"
@@ -139,12 +141,13 @@ def _task(card):
     return task, task.settings(card.get("threshold"))
 
 
-def _checks(given, *, several=None):
-    """Encoded images for each check, by its name.
+def _checks(given, asked, *, in_tiles=False):
+    """Encoded images, or clips of encoded frames, for each check, by its name.
 
-    With `several`, a preparation, there is one that is larger than the model's input.
+    With `in_tiles` there is one that is larger than the model's input.
     """
     draw = np.random.default_rng(0)
+    one, frames = asked.one, asked.shape[0] if asked.one == "clip" else 0
 
     def image(height, width, channels):
         return draw.integers(0, 256, (height, width, channels), dtype=np.uint8)
@@ -154,36 +157,49 @@ def _checks(given, *, several=None):
             return tf.io.encode_png(image(height, width, (3, 1, 4)[index // 2 % 3])).numpy()
         return tf.io.encode_jpeg(image(height, width, (3, 1)[index // 2 % 2])).numpy()
 
-    many = [encode(i, *draw.integers(3, 97, 2)) for i in range(max(BATCHES))]
-    checks = {f"{size} image{'s' if size > 1 else ''}": many[:size] for size in BATCHES}
-    checks["1 x 1 image"] = [tf.io.encode_png(image(1, 1, 3)).numpy()]
-    checks["black image"] = [tf.io.encode_jpeg(np.zeros((33, 21, 3), np.uint8)).numpy()]
-    if several:
-        large = image(several.height * 2 - 5, several.width + 3, 3)
+    def example(make):
+        return [make(number) for number in range(frames)] if frames else make(0)
+
+    many = [
+        example(lambda frame, i=i: encode(i + frame, *draw.integers(3, 97, 2)))
+        for i in range(max(BATCHES))
+    ]
+    checks = {f"{size} {one}{'s' if size > 1 else ''}": many[:size] for size in BATCHES}
+    checks[f"1 x 1 {one}"] = [example(lambda _: tf.io.encode_png(image(1, 1, 3)).numpy())]
+    black = tf.io.encode_jpeg(np.zeros((33, 21, 3), np.uint8)).numpy()
+    checks[f"black {one}"] = [example(lambda _: black)]
+    if in_tiles:
+        height, width = asked.shape[:2]
+        large = image(height * 2 - 5, width + 3, 3)
         checks["image of several tiles"] = [tf.io.encode_png(large).numpy()]
     for first in range(0, len(given), max(BATCHES)):
-        checks[f"given images from {first}"] = given[first : first + max(BATCHES)]
+        checks[f"given {one}s from {first}"] = given[first : first + max(BATCHES)]
     return checks
 
 
-def _broken():
+def _broken(asked):
     jpeg = tf.io.encode_jpeg(np.zeros((32, 32, 3), np.uint8)).numpy()
-    return {"empty file": b"", "text": b"This is no image.", "half a JPEG": jpeg[: len(jpeg) // 2]}
+    files = {"empty file": b"", "text": b"This is no image.", "half a JPEG": jpeg[: len(jpeg) // 2]}
+    if asked.one == "image":
+        return files
+    frames = asked.shape[0]
+    clips = {f"clip with one {name}": [jpeg] * (frames - 1) + [f] for name, f in files.items()}
+    return {**clips, "clip with a frame too many": [jpeg] * (frames + 1)}
 
 
 def _expected(model, checks, prepared, card):
     """The model's own answers, by check and signature."""
-    pixels, geometry, size = (np.concatenate(part) for part in zip(*prepared.values(), strict=True))
+    pixels, *frame = (np.concatenate(part) for part in zip(*prepared.values(), strict=True))
     names = tf.constant(card["classes"])
     task, settings = _task(card)
-    at_once = _MASKS_AT_ONCE if task.whole else len(pixels)
+    at_once = _LARGE_AT_ONCE if task.whole or card["task"] == "video" else len(pixels)
     outputs = model.predict(pixels.astype(np.float32), batch_size=at_once, verbose=0)
     answer = task.answer(outputs, lambda ids: tf.gather(names, ids), **settings)
     of_prepared = _divided(answer, prepared)
     if task.whole:
         of_files = _whole_answers(task, model, checks, card)
     elif task.place:
-        of_files = _divided(task.place(answer, geometry, size), prepared)
+        of_files = _divided(task.place(answer, *frame), prepared)
     else:
         of_files = of_prepared
     return {
@@ -223,15 +239,16 @@ class _ProcessFailed(Exception):
     """The fresh process ended with an error; the message says which."""
 
 
-def _ask_fresh_process(savedmodel, checks, pixels):
+def _ask_fresh_process(savedmodel, checks, pixels, asked):
     """Answers by check, signature and output, and the errors for broken images."""
-    asked = {
-        "checks": {check: [_base64(image) for image in images] for check, images in checks.items()},
-        "refused": {name: _base64(image) for name, image in _broken().items()},
+    told = {
+        "checks": {check: _base64(images) for check, images in checks.items()},
+        "refused": {name: _base64(image) for name, image in _broken(asked).items()},
+        "inputs": dict(zip(_SIGNATURES, (asked.encoded, asked.pixels), strict=True)),
     }
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        (folder / "asked.json").write_text(json.dumps(asked))
+        (folder / "asked.json").write_text(json.dumps(told))
         np.savez(folder / "pixels.npz", **pixels)
         process = subprocess.run(
             # -I: neither this folder nor PYTHONPATH leads to kerakit.
@@ -245,8 +262,8 @@ def _ask_fresh_process(savedmodel, checks, pixels):
         )
         if process.returncode:
             # The exception's own line: what follows it, if anything, is advice.
-            told = re.findall(r"^[\w.]+Error: .+$", process.stderr, re.MULTILINE)
-            raise _ProcessFailed(told[-1] if told else f"exit code {process.returncode}")
+            errors = re.findall(r"^[\w.]+Error: .+$", process.stderr, re.MULTILINE)
+            raise _ProcessFailed(errors[-1] if errors else f"exit code {process.returncode}")
         with np.load(folder / "answers.npz") as file:
             answers = dict(file)
         refusals = json.loads((folder / "refusals.json").read_text())
@@ -258,6 +275,8 @@ def _ask_fresh_process(savedmodel, checks, pixels):
 
 
 def _base64(data):
+    if isinstance(data, list):
+        return [_base64(one) for one in data]
     return base64.b64encode(data).decode("ascii")
 
 

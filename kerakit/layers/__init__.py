@@ -5,6 +5,7 @@ from kerakit.layers.batch_normalization import BatchNormalization
 from kerakit.layers.class_token import ClassToken
 from kerakit.layers.conv_2plus1d import Conv2Plus1D
 from kerakit.layers.crop_like import CropLike
+from kerakit.layers.divided_space_time_block import DividedSpaceTimeBlock
 from kerakit.layers.drop_path import DropPath
 from kerakit.layers.feature_pyramid import FeaturePyramid
 from kerakit.layers.feed_forward import FeedForward
@@ -31,6 +32,7 @@ from kerakit.layers.roi_align import MultiScaleRoIAlign, RoIAlign
 from kerakit.layers.roi_pool import RoIPool
 from kerakit.layers.scale_by_max import ScaleByMax
 from kerakit.layers.sine_position_embedding import SinePositionEmbedding
+from kerakit.layers.standardize_by_example import StandardizeByExample
 from kerakit.layers.transformer_block import TransformerBlock
 from kerakit.layers.transformer_decoder_block import TransformerDecoderBlock
 from kerakit.layers.vanilla_rnn import VanillaRNN
@@ -41,6 +43,7 @@ __all__ = [
     "ClassToken",
     "Conv2Plus1D",
     "CropLike",
+    "DividedSpaceTimeBlock",
     "DropPath",
     "FFTConv2D",
     "FeaturePyramid",
@@ -69,6 +72,7 @@ __all__ = [
     "RoIPool",
     "ScaleByMax",
     "SinePositionEmbedding",
+    "StandardizeByExample",
     "TransformerBlock",
     "TransformerDecoderBlock",
     "VanillaRNN",

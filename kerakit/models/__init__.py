@@ -1,5 +1,5 @@
 """Model builders, a folder a task."""
 
-from kerakit.models import classification, detection, segmentation
+from kerakit.models import classification, detection, segmentation, video
 
-__all__ = ["classification", "detection", "segmentation"]
+__all__ = ["classification", "detection", "segmentation", "video"]

@@ -1,6 +1,6 @@
 """A run's folder, its log, pictures, report and end."""
 
-from kerakit.runs.augmentation import augmentation
+from kerakit.runs.augmentation import augmentation, clip_augmentation
 from kerakit.runs.classification import finish_classifier
 from kerakit.runs.comparison import compare_runs, is_finished
 from kerakit.runs.detection import finish_detector, judge_detector, validation_of
@@ -8,6 +8,7 @@ from kerakit.runs.opening import (
     build_classifier,
     build_detector,
     build_segmenter,
+    build_video_classifier,
     load_backbone,
     load_data,
     require_weights,
@@ -21,6 +22,7 @@ from kerakit.runs.segmentation import (
     require_tiles,
 )
 from kerakit.runs.settings import require, require_size
+from kerakit.runs.video import finish_video_classifier
 
 __all__ = [
     "Run",
@@ -28,10 +30,13 @@ __all__ = [
     "build_classifier",
     "build_detector",
     "build_segmenter",
+    "build_video_classifier",
+    "clip_augmentation",
     "compare_runs",
     "finish_classifier",
     "finish_detector",
     "finish_segmenter",
+    "finish_video_classifier",
     "frames_of",
     "is_finished",
     "judge_detector",

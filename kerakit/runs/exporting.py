@@ -30,7 +30,7 @@ def write_samples(folder, source):
 
 def export_and_report(
     run, model, *, recipe, data, preparation, metrics, by_class, headline, keep, pictures, samples,
-    notes=None, input_shape=None,
+    notes=None, input_shape=None, sampling=None,
 ):  # fmt: skip
     """Exports, verifies, reports and says so; the run is then complete.
 
@@ -45,8 +45,10 @@ def export_and_report(
         headline: The figure to tell first, a name of `metrics`.
         keep: Which weights these are: of the `"best"` epoch or the `"last"`.
         pictures: Names of the picture files in the run's folder.
-        samples: Encoded images that the export is verified with besides.
+        samples: Encoded images, or lists of encoded frames, that the export is verified with
+            besides.
         notes: Dict of further lines for the report.
+        sampling: `kerakit.data.FrameSampling` of a video model's clips.
         input_shape: Shape of one example that the cost is told of, where the model is of any size.
 
     Returns:
@@ -63,6 +65,7 @@ def export_and_report(
         preparation=preparation,
         classes=data.classes,
         task=data.task,
+        **({} if sampling is None else {"sampling": sampling}),
         card={
             "recipe": recipe,
             "command": run.command,
@@ -92,6 +95,7 @@ def export_and_report(
     run.close()
     ask = shlex.join(["kerakit", "predict", f"{run.folder}/savedmodel", f"{run.folder}/samples"])
     told = f"{headline.replace('_', ' ')} {metrics[headline]:.4f}"
-    print(f"{told} on {metrics['images']} images held out")
+    kind = "images" if sampling is None else "videos"
+    print(f"{told} on {metrics['images']} {kind} held out")
     print(f"report {run.folder}/report.md, model {savedmodel}; ask it:\n    {ask}")
     return {**metrics, "savedmodel": str(savedmodel)}

@@ -5,7 +5,7 @@ import pathlib
 
 import kerakit.data
 from kerakit.errors import InputError
-from kerakit.models import classification, detection, segmentation
+from kerakit.models import classification, detection, segmentation, video
 from kerakit.runs.settings import flag
 from kerakit.runs.sources import SOURCES
 from kerakit.weights import load_torchvision
@@ -14,12 +14,13 @@ from kerakit.weights import load_torchvision
 _NO_SEGMENTERS = ("as_convolution", "backbone_unet", "sliding_window")
 
 
-def load_data(config, *, task="classification"):
+def load_data(config, *, task="classification", **options):
     """The data that a recipe's settings name, or where to get them.
 
     Args:
         config: Settings with `data`, `val_fraction`, `group_by` and `skip_bad`.
         task: What `kerakit.data.load` takes.
+        **options: Further ones of it.
 
     Returns:
         `kerakit.data.Data`.
@@ -35,6 +36,7 @@ def load_data(config, *, task="classification"):
             val_fraction=config.val_fraction,
             group_by=config.group_by or None,
             skip_bad=config.skip_bad,
+            **options,
         )
     except InputError as error:
         if config.data not in SOURCES:
@@ -131,6 +133,26 @@ def build_segmenter(name, *, from_scratch, optional=None, where_had=None, **opti
     if "padding" in has:  # unpadded, an answer would be of the middle of an image alone
         options["padding"] = "same"
     return _built(segmentation, name, options)
+
+
+def build_video_classifier(name, *, optional=None, **options):
+    """A video classifier of `kerakit.models.video` by its name.
+
+    Args:
+        name: Name of the builder.
+        optional: Dict of options of which those that are None are left to the builder.
+        **options: Options of the builder, among them `input_shape` and `num_classes`.
+
+    Returns:
+        `keras.Model`.
+
+    Raises:
+        InputError: If there is no such builder, it has no such option, or refuses its value.
+    """
+    if name == "inflate":
+        raise InputError("--model inflate is given a network of images: take i3d.")
+    options |= {key: value for key, value in (optional or {}).items() if value is not None}
+    return _built(video, name, options)
 
 
 def load_backbone(path, model):

@@ -26,6 +26,16 @@ SOURCES = {
         "into DIR/images/train, DIR/masks/train and the same below val, write the 21 names into "
         "DIR/classes.json, then give --data masks:DIR"
     ),
+    "clips:motion": (
+        "The recordings are at https://github.com/DroneDetectionThesis/Drone-detection-dataset "
+        "(CC0), Data/Video_IR: git clone it, cut clips in which the drone flies one way into "
+        "DIR/train/CLASS and DIR/val/CLASS, then give --data clips:DIR"
+    ),
+    "clips:kinetics400": (
+        "Kinetics-400 is at https://github.com/cvdfoundation/kinetics-dataset (annotations "
+        "CC BY 4.0, videos of YouTube): get it, put the videos into DIR/train/CLASS and "
+        "DIR/val/CLASS, then give --data clips:DIR"
+    ),
     "coco:coco": (
         "COCO is at https://cocodataset.org/#download (annotations CC BY 4.0, images of Flickr): "
         "unpack train2017, val2017 and annotations into DIR, then give --data coco:DIR"

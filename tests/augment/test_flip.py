@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerakit.augment import RandomFlip
+from kerakit.augment import RandomFlip, RandomReversal
 
 SEED = tf.constant([1, 2])
 
@@ -45,3 +45,43 @@ def test_errors():
         RandomFlip(horizontal=False)
     with pytest.raises(ValueError, match="must have either `image` or `video`, got \\['label'\\]"):
         RandomFlip()({"label": tf.zeros(3)}, SEED)
+
+
+@pytest.mark.parametrize("shares", [False, True])
+def test_labels_change_with_what_they_tell(rng, shares):
+    """A dot at the left is class 0, at the right 1, above 2, below 3: so it stays."""
+    count = 200
+    label = rng.integers(0, 4, count)
+    pictures = np.zeros((count, 3, 3, 1), np.uint8)
+    y, x = np.array([(1, 0), (1, 2), (0, 1), (2, 1)])[label].T
+    pictures[np.arange(count), y, x] = 1
+    flip = RandomFlip(vertical=True, horizontal_swaps=[(0, 1)], vertical_swaps=[(2, 3)])
+    given = np.eye(4, dtype=np.float32)[label] if shares else label
+    got = flip({"image": tf.constant(pictures), "label": tf.constant(given)}, SEED)
+    found = got["label"].numpy().argmax(axis=-1) if shares else got["label"].numpy()
+    dots = got["image"].numpy()[..., 0]
+    places = [dots[:, 1, 0], dots[:, 1, 2], dots[:, 0, 1], dots[:, 2, 1]]
+    np.testing.assert_array_equal(np.stack(places).argmax(axis=0), found)
+    assert 50 < (found != label).sum() < 150
+
+
+def test_reversal_plays_some_clips_backwards_and_swaps_their_labels(rng):
+    clips = rng.integers(0, 256, (64, 5, 4, 3, 1), dtype=np.uint8)
+    batch = {"video": tf.constant(clips), "label": tf.constant([0, 1, 2, 3] * 16)}
+    got = RandomReversal(swaps=[(1, 3)])(batch, SEED)
+    backwards = (got["video"].numpy() == clips[:, ::-1]).all(axis=(1, 2, 3, 4))
+    assert ((got["video"].numpy() == clips).all(axis=(1, 2, 3, 4)) ^ backwards).all()
+    assert 16 < backwards.sum() < 48
+    expected = np.where(backwards, [0, 3, 2, 1] * 16, [0, 1, 2, 3] * 16)
+    np.testing.assert_array_equal(got["label"].numpy(), expected)
+
+
+@pytest.mark.parametrize("pairs", [[(0, 0)], [(0, 1), (1, 2)], [(0, 1, 2)], [(-1, 0)], [("a", 1)]])
+def test_pairs_that_are_none(pairs):
+    with pytest.raises(ValueError, match="`swaps` must be pairs of class numbers, each class once"):
+        RandomReversal(swaps=pairs)
+
+
+def test_swaps_need_labels():
+    with pytest.raises(ValueError, match="must have `label` where classes are to be swapped"):
+        RandomFlip(horizontal_swaps=[(0, 1)])({"image": tf.zeros((1, 2, 2, 1), tf.uint8)}, SEED)

@@ -14,7 +14,7 @@ from kerakit import (
     regularizers,
     schedules,
 )
-from kerakit.models import classification, detection, segmentation
+from kerakit.models import classification, detection, segmentation, video
 from tests.conformance.case import Case
 from tests.reference.detection_sets import random_set
 from tests.reference.patch_classifier import patch_classifier
@@ -60,6 +60,8 @@ DISTRIBUTIONS = np.random.default_rng(9).normal(size=(6, 4, 6)).astype("float32"
 MASKS = np.random.default_rng(10).choice([0, 1, 2, 0, 255], (6, 4, 5)).astype("int32")
 MASK_LOGITS = np.random.default_rng(11).normal(size=(6, 4, 5, 3)).astype("float32")
 PICTURES = np.random.default_rng(7).uniform(0, 255, (6, 95, 97, 3)).astype("float32")
+FILMS = np.random.default_rng(12).uniform(0, 255, (6, 8, 24, 20, 3)).astype("float32")
+CLIP_TOKENS = np.random.default_rng(13).normal(size=(3, 6, 8)).astype("float32")
 PATCH_CLASSIFIER = patch_classifier()
 
 CASES = [
@@ -211,6 +213,8 @@ CASES = [
         differentiable=False,
     ),
     Case(layers.ScaleByMax, inputs=(IMAGES,)),
+    Case(layers.StandardizeByExample, inputs=(CLIPS,)),
+    Case(layers.DividedSpaceTimeBlock, {"num_heads": 2, "frames": 3}, inputs=(CLIP_TOKENS,)),
     Case(layers.SinePositionEmbedding, inputs=(TOKENS,)),
     Case(
         layers.SinePositionEmbedding,
@@ -546,8 +550,104 @@ CASES = [
     ),
     Case(
         segmentation.unet_resnet18,
-        {"input_shape": (64, 64, 3), "num_classes": 5, "width": 0.0625},
+        # At half this width one of JAX's draws leaves a ReLU without a positive input.
+        {"input_shape": (64, 64, 3), "num_classes": 5, "width": 0.125},
         inputs=(PICTURES[:4, :64, :64],),
+    ),
+    *(
+        Case(
+            part,
+            {
+                "input_shape": (8, 24, 20, 3),
+                "num_classes": 5,
+                "stem": "small",
+                "width": 0.125,
+                **more,
+            },
+            inputs=(FILMS,),
+            slow=part is not video.early_fusion,
+            has_ties=True,
+        )
+        for part, more in (
+            (video.single_frame, {}),
+            (video.early_fusion, {}),
+            (video.late_fusion, {"fusion": "recurrent"}),
+        )
+    ),
+    *(
+        Case(
+            video.video_transformer,
+            {
+                "input_shape": (8, 24, 20, 3),
+                "num_classes": 5,
+                "attention": attention,
+                "tubelet": (2, 8, 4),
+                "depth": 2,
+                "width": 1 / 12,
+            },
+            inputs=(FILMS,),
+        )
+        for attention in ("joint", "divided")
+    ),
+    Case(
+        video.c3d,
+        {
+            "input_shape": (8, 24, 20, 3),
+            "num_classes": 5,
+            "temporal_strides": (1, 2, 2, 2, 1),
+            "width": 0.0625,
+            "drop_rate": 0.0,
+        },
+        inputs=(FILMS,),
+    ),
+    Case(
+        video.i3d,
+        {
+            "input_shape": (8, 24, 20, 3),
+            "num_classes": 5,
+            "depth": 18,
+            "width": 0.125,
+            "drop_rate": 0.0,
+        },
+        inputs=(FILMS,),
+        has_ties=True,
+    ),
+    Case(
+        video.inflate,
+        {"model": PATCH_CLASSIFIER, "frames": 8, "temporal_strides": 2},
+        inputs=(FILMS[:, :, :11, :12],),
+    ),
+    Case(
+        video.slowfast,
+        {
+            "input_shape": (8, 24, 20, 3),
+            "num_classes": 5,
+            "depth": 18,
+            "width": 0.125,
+            "drop_rate": 0.0,
+        },
+        inputs=(FILMS,),
+        slow=True,
+        has_ties=True,
+    ),
+    Case(
+        video.r3d_18,
+        {"input_shape": (8, 24, 20, 3), "num_classes": 5, "stem": "small", "width": 0.0625},
+        inputs=(FILMS,),
+        has_ties=True,
+    ),
+    Case(
+        video.mc3_18,
+        {"input_shape": (8, 24, 20, 3), "num_classes": 5, "stem": "small", "width": 0.0625},
+        inputs=(FILMS,),
+        slow=True,
+        has_ties=True,
+    ),
+    Case(
+        video.r2plus1d_18,
+        {"input_shape": (8, 24, 20, 3), "num_classes": 5, "stem": "small", "width": 0.0625},
+        inputs=(FILMS,),
+        has_ties=True,
     ),
 ]
 

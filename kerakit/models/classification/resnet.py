@@ -99,17 +99,37 @@ resnet152 = _builder(152, 60_192_808)
 
 def _resnet(depth, input_shape, num_classes, normalization, stem, output_stride, width, name):
     check_classifier(num_classes, width=width)
+    images = keras.Input(input_shape, name="images")
+    x = normalize(images, normalization)
+    x = resnet_features(x, depth, stem=stem, output_stride=output_stride, width=width)
+    logits = layers.Dense(num_classes, dtype="float32", name="fc")(x)
+    return keras.Model(images, logits, name=name)
+
+
+def resnet_features(x, depth, *, stem="imagenet", output_stride=32, width=1.0):
+    """Adds a residual network without its head to a functional model.
+
+    Args:
+        x: Symbolic (B, H, W, C) normalised images.
+        depth: One of `BLOCKS`.
+        stem: As in `resnet18`; so are `output_stride` and `width`.
+
+    Returns:
+        Symbolic (B, D) means of the last maps.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
     if stem not in STEMS:
         raise ValueError(f"`stem` must be one of {STEMS}, got {stem!r}.")
     if output_stride not in DILATIONS:
         raise ValueError(
             f"`output_stride` must be one of {tuple(DILATIONS)}, got {output_stride!r}."
         )
+    if depth not in BLOCKS:
+        raise ValueError(f"`depth` must be one of {tuple(BLOCKS)}, got {depth!r}.")
     block, counts = BLOCKS[depth]
     filters = [scaled(f, width) for f in FILTERS]
-
-    images = keras.Input(input_shape, name="images")
-    x = normalize(images, normalization)
     if stem == "imagenet":
         x = _conv(x, filters[0], 7, "conv1", "bn1", strides=2)
         x = PaddedMaxPooling2D(3, strides=2, padding=1, name="maxpool")(x)
@@ -122,9 +142,7 @@ def _resnet(depth, input_shape, num_classes, normalization, stem, output_stride,
             block_name = f"layer{stage + 1}_{position}"
             x = block(x, filters[stage], 2 if halves else 1, (before, dilation), block_name)
             before = dilation
-    x = layers.GlobalAveragePooling2D(name="avgpool")(x)
-    logits = layers.Dense(num_classes, dtype="float32", name="fc")(x)
-    return keras.Model(images, logits, name=name)
+    return layers.GlobalAveragePooling2D(name="avgpool")(x)
 
 
 def _beside(x, y, stride, name):

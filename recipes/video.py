@@ -1,0 +1,251 @@
+"""Video classification: what happens in a clip, by any of nine kinds of network.
+
+Your own clips, in DIR/CLASS/*.mp4 (or DIR/train/CLASS and DIR/val/CLASS):
+    python -m recipes.video folder --data clips:DIR --model r2plus1d_18
+
+Embedded digits that move, with nothing to download:
+    python -m recipes.video moving-digits
+
+A run writes runs/<name>/: log, pictures, best model, report, sample clips and, verified,
+savedmodel/1/ for `kerakit predict`. Stopped, it goes on when the same command is given again.
+Videos are decoded once, into a cache of frames (KERAKIT_CACHE, or ~/.cache/kerakit).
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Literal
+
+import keras
+
+import kerakit
+from kerakit import training
+from kerakit.errors import InputError, one_sentence
+from kerakit.extras import need
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    data: str = "moving-digits"
+    """What to learn from: moving-digits, clips:DIR or tfds:NAME."""
+    model: str = "r2plus1d_18"
+    """Architecture: single_frame, early_fusion, late_fusion, c3d, r3d_18, mc3_18, r2plus1d_18, i3d,
+    slowfast or video_transformer."""
+    width: float | None = None
+    """Factor on the network's filters; a smaller one trains faster."""
+    depth: int | None = None
+    """Blocks of a video_transformer, layers of a ResNet on frames."""
+    stem: str | None = None
+    """First layers of a ResNet, such as small for frames of 8 to 64 pixels."""
+    attention: Literal["joint", "divided"] | None = None
+    """A video_transformer's attention: over all tokens, or over time and then over space."""
+    tubelet: tuple[int, int, int] | None = None
+    """Frames, rows and columns of a video_transformer's token."""
+    fusion: Literal["average", "concatenation", "recurrent"] | None = None
+    """How late_fusion makes one answer of the frames'."""
+    normalization: Literal["kinetics", "centered", "per_clip"] | None = "kinetics"
+    """First layer: statistics of Kinetics, -1 to 1, or each clip to mean 0 and deviation 1."""
+    frames: int = 16
+    """Frames that the network sees."""
+    stride: int = 1
+    """Step from one of them to the next, in frames of the video."""
+    sampling: Literal["dense", "uniform"] = "dense"
+    """dense: frames of a window; uniform: frames spread over the whole video."""
+    frame_rate: float | None = None
+    """Frames a second to which videos are brought first; by default each has its own."""
+    size: tuple[int, int] = (112, 112)
+    """Rows and columns of a frame that the network sees."""
+    fit: Literal["stretch", "letterbox", "crop"] = "crop"
+    """How a frame of another shape comes to that size."""
+    flip: Literal["none", "horizontal", "both"] = "none"
+    """Augmentation: mirror half of the clips, upside down too."""
+    flip_swaps: tuple[str, ...] = ()
+    """Classes that a mirror turns into each other, such as left:right."""
+    vertical_swaps: tuple[str, ...] = ()
+    """The same of upside down, such as up:down."""
+    reverse: float = 0.0
+    """Augmentation: part of the clips that is played backwards."""
+    reverse_swaps: tuple[str, ...] = ()
+    """Classes that time's reversal turns into each other, such as opening:closing."""
+    crop: float = 1.0
+    """Augmentation: smallest area of a random crop, as a part of the frame; 1: none."""
+    translation: float = 0.0
+    """Augmentation: largest shift, as a part of the side."""
+    zoom: float = 0.0
+    """Augmentation: largest change of scale, as a part."""
+    color: float = 0.0
+    """Augmentation: largest change of brightness, contrast and saturation, as a part."""
+    epochs: int = 30
+    """Passes over the training clips."""
+    batch_size: int = 16
+    """Clips a step."""
+    optimizer: Literal["sgd", "adamw"] = "adamw"
+    """SGD with momentum, or AdamW."""
+    learning_rate: float = 2e-3
+    """Rate at its highest, after the warm-up."""
+    warmup_epochs: float = 1.0
+    """Epochs over which the rate rises from 0."""
+    schedule: Literal["cosine", "step", "exponential", "inverse-time", "constant"] = "cosine"
+    """How the rate falls after that."""
+    weight_decay: float = 1e-2
+    """Weight decay: coupled in SGD, a part of the rate in AdamW."""
+    clip_norm: float = 0.0
+    """Clip gradients to this global norm, and log it; 0: no clipping."""
+    ema: float = 0.0
+    """Evaluate and export the weights' running average with this momentum; 0: the weights."""
+    keep: Literal["best", "last"] = "best"
+    """Weights to export: of the best epoch on the videos held out, or of the last one."""
+    clips: int = 1
+    """At the end, look at each video held out so many times, and average the probabilities too."""
+    val_fraction: float = 0.2
+    """Part held out where the data have no validation part of their own."""
+    group_by: str = ""
+    """Regular expression: files of which it finds the same text are held out together."""
+    skip_bad: bool = False
+    """Leave out videos that cannot be read, instead of stopping."""
+    init: str = ""
+    """A .keras or .weights.h5 file of the same network to start from."""
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    """What layers compute in while they learn; the export computes in float32 always."""
+    jit: bool = False
+    """Compile with XLA."""
+    seed: int = 0
+    """Seed of weights, order and augmentation."""
+    workdir: str = "runs"
+    """Folder of the runs."""
+    name: str = ""
+    """Name of the run; by default made from the data."""
+
+
+# fmt: off
+PRESETS = {
+    "moving-digits": (
+        "Embedded handwritten digits that move: in which direction? Minutes.",
+        Config(frames=8, size=(32, 32), width=0.125, stem="small", normalization="centered",
+               epochs=6, keep="last"),
+    ),
+    "folder": ("Videos of your own: add --data clips:DIR.", Config(data="clips:videos")),
+    "tfds": ("A TensorFlow Dataset on this disk: add --data tfds:NAME.", Config(data="tfds:NAME")),
+    "motion": (
+        "Thermal clips: left, right, up, down or still? Add --data clips:DIR.",
+        # The videos held out choose nothing (keep), so that the figure on them is fair.
+        Config(data="clips:motion", normalization="per_clip", size=(96, 96), keep="last"),
+    ),
+    "kinetics": (
+        "R(2+1)D by the recipe of torchvision's weights; not run here.",
+        # Theirs: 64 times 24 clips a step, 5 clips a video, short sides of 128 pixels.
+        Config(data="clips:kinetics400", frame_rate=15.0, flip="horizontal", crop=0.5, epochs=45,
+               batch_size=24, optimizer="sgd", learning_rate=0.01, warmup_epochs=10,
+               schedule="step", weight_decay=1e-4, clips=5),
+    ),
+}
+# fmt: on
+
+
+def train(config):
+    check(config)
+    keras.utils.set_random_seed(config.seed)
+    data = kerakit.runs.load_data(config, task="video", frame_rate=config.frame_rate)
+    height, width = config.size
+    preparation = kerakit.data.Preparation(height=height, width=width, fit=config.fit)
+    sampling = kerakit.data.FrameSampling(
+        frames=config.frames, stride=config.stride, mode=config.sampling
+    )
+    batches = training_batches(config, data, preparation, sampling)
+    with training.precision(config.precision):
+        model = build(config, len(data.classes))
+    if config.init:
+        training.start_from(config.init, model)
+    aim = training.objective("classification", len(data.classes))
+    steps = batches.steps_per_epoch
+    rate = training.falling_rate(
+        config.schedule, peak=config.learning_rate, steps=config.epochs * steps,
+        warm_up=round(config.warmup_epochs * steps),
+    )  # fmt: skip
+    model.compile(
+        optimizer=training.optimizer(
+            config.optimizer, rate, weight_decay=config.weight_decay, ema=config.ema
+        ),
+        loss=aim.loss,
+        metrics=aim.metrics,
+        # Keras's choice is XLA on a GPU and none on a CPU, where it is slower.
+        jit_compile=True if config.jit else "auto",
+    )  # fmt: skip
+
+    # Only now that all is in order does a run begin.
+    name = config.name or f"video-{kerakit.runs.place(config.data)}"
+    run = kerakit.runs.Run(config, name=name, data=data, monitor=aim.monitor)
+    run.introduce(config.model, model)
+    training.fit(
+        model, batches, epochs=config.epochs, state=run.state,
+        validation=kerakit.data.clip_validation_batches(
+            data, preparation, sampling, batch_size=config.batch_size
+        ),
+        callbacks=run.callbacks(*extra_callbacks(config)),
+    )  # fmt: skip
+    if config.precision != "float32":
+        trained, model = model, build(config, len(data.classes))
+        model.set_weights(trained.get_weights())
+    return kerakit.runs.finish_video_classifier(
+        run, model, recipe="video", data=data, preparation=preparation, sampling=sampling,
+        batch_size=config.batch_size, clips=config.clips, keep=config.keep,
+    )  # fmt: skip
+
+
+def build(config, num_classes):
+    optional = ("width", "depth", "stem", "attention", "tubelet", "fusion")
+    return kerakit.runs.build_video_classifier(
+        config.model,
+        input_shape=(config.frames, *config.size, 3),
+        num_classes=num_classes,
+        normalization=config.normalization,
+        optional={name: getattr(config, name) for name in optional},
+    )
+
+
+def training_batches(config, data, preparation, sampling):
+    if config.crop < 1:  # from larger frames, so that crops are not all blown up
+        height, width = (side * 8 // 7 for side in config.size)
+        preparation = dataclasses.replace(preparation, height=height, width=width)
+    augment = kerakit.runs.clip_augmentation(
+        data.classes, size=config.size, flip=config.flip, flip_swaps=config.flip_swaps,
+        vertical_swaps=config.vertical_swaps, reverse=config.reverse,
+        reverse_swaps=config.reverse_swaps, crop=config.crop, translation=config.translation,
+        zoom=config.zoom, color=config.color,
+    )  # fmt: skip
+    return kerakit.data.ClipBatches(
+        data.train_source, preparation, sampling, batch_size=config.batch_size, seed=config.seed,
+        augment=augment,
+    )  # fmt: skip
+
+
+def extra_callbacks(config):
+    if config.ema:
+        yield training.EvaluateAverages()
+    if config.clip_norm:
+        yield kerakit.callbacks.GradientClipping(norm=config.clip_norm)
+
+
+def check(config):
+    zero = "seed weight_decay clip_norm warmup_epochs translation zoom color ema reverse"
+    one = "epochs batch_size frames stride clips depth"
+    kerakit.runs.require(
+        config,
+        at_least=dict.fromkeys(one.split(), 1) | dict.fromkeys(zero.split(), 0),
+        above=dict.fromkeys(("learning_rate", "val_fraction", "crop", "width", "frame_rate"), 0),
+        at_most={"width": 16, "seed": 2**31 - 1}
+        | dict.fromkeys(("translation", "color", "crop", "reverse"), 1),
+        below=dict.fromkeys(("zoom", "val_fraction", "ema"), 1),
+    )
+    kerakit.runs.require_size(config)
+    if config.sampling == "uniform" and config.stride != 1:
+        raise InputError(f"--stride is for --sampling dense, got {config.stride} with uniform.")
+
+
+def main():
+    with one_sentence():
+        ask = need("tyro", extra="recipes").extras.overridable_config_cli
+        train(ask(PRESETS, prog="python -m recipes.video", description=__doc__))
+
+
+if __name__ == "__main__":
+    main()
