@@ -6,7 +6,7 @@ import os
 import sys
 
 from kerakit.atomic import replaced
-from kerakit.cli_parser import command_line
+from kerakit.cli_parser import batch_size, command_line
 from kerakit.errors import InputError, one_sentence
 from kerakit.image_files import image_files, of_kind, spare_inputs
 from kerakit.quiet import quiet_start
@@ -67,11 +67,11 @@ def _predict(arguments):
         )
 
     records, unreadable = [], 0
-    given, batch_size = [file for file, _ in files], arguments.batch_size
+    given, at_once = [file for file, _ in files], batch_size(arguments, videos=videos)
     if videos:
-        answers = video_answers(served, given, clips=arguments.clips, batch_size=batch_size)
+        answers = video_answers(served, given, clips=arguments.clips, batch_size=at_once)
     else:
-        answers = file_answers(served, given, batch_size=batch_size)
+        answers = file_answers(served, given, batch_size=at_once)
     for (file, picture), answer in zip(files, answers, strict=True):
         if isinstance(answer, str):
             unreadable += 1
@@ -105,8 +105,9 @@ def _evaluate(arguments):
 
     served = export.Served(arguments.directory)
     data = load(arguments.data, task=served.card["task"], **split_of(served.card, arguments.data))
-    figures = export.score(served, data, batch_size=arguments.batch_size)
-    many = "videos" if data.task == "video" else "images"
+    videos = data.task == "video"
+    figures = export.score(served, data, batch_size=batch_size(arguments, videos=videos))
+    many = "videos" if videos else "images"
     print(f"{served.folder} on the {figures['images']} validation {many} of {data.name}")
     names = [name for name in figures if name != "images"]
     width = max(16, *map(len, names))

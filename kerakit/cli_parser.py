@@ -4,7 +4,7 @@ import argparse
 
 from kerakit import argument_types
 
-_BATCH_SIZE = 32
+_BATCH_SIZE, _CLIPS_AT_ONCE = 32, 8
 
 
 def command_line(*, cost, predict, evaluate, publish):
@@ -173,7 +173,12 @@ def _add_batch_size(command):
     command.add_argument(
         "--batch-size",
         type=argument_types.positive,
-        default=_BATCH_SIZE,
         metavar="N",
-        help=f"images computed at once (default: {_BATCH_SIZE})",
+        help=f"images, or clips, computed at once (default: {_BATCH_SIZE}, of clips "
+        f"{_CLIPS_AT_ONCE})",
     )
+
+
+def batch_size(arguments, *, videos):
+    """How many images or clips a command computes at once."""
+    return arguments.batch_size or (_CLIPS_AT_ONCE if videos else _BATCH_SIZE)

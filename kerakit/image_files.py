@@ -42,6 +42,16 @@ def image_files(paths):
     return named
 
 
+def is_video_alone(file):
+    """Whether a file is a video by its name, and no image too, as a GIF is."""
+    return file.suffix.lower() in VIDEO_SUFFIXES - _IMAGE_SUFFIXES
+
+
+def is_image_alone(file):
+    """Whether a file is an image by its name, and no video too, as a GIF is."""
+    return file.suffix.lower() in _IMAGE_SUFFIXES - VIDEO_SUFFIXES
+
+
 def of_kind(files, paths, *, videos):
     """Of the files found in folders those alone that a model takes; those named are kept.
 

@@ -70,8 +70,6 @@ class Config:
     """Augmentation: smallest area of a random crop, as a part of the frame; 1: none."""
     translation: float = 0.0
     """Augmentation: largest shift, as a part of the side."""
-    zoom: float = 0.0
-    """Augmentation: largest change of scale, as a part."""
     color: float = 0.0
     """Augmentation: largest change of brightness, contrast and saturation, as a part."""
     epochs: int = 30
@@ -88,8 +86,6 @@ class Config:
     """How the rate falls after that."""
     weight_decay: float = 1e-2
     """Weight decay: coupled in SGD, a part of the rate in AdamW."""
-    clip_norm: float = 0.0
-    """Clip gradients to this global norm, and log it; 0: no clipping."""
     ema: float = 0.0
     """Evaluate and export the weights' running average with this momentum; 0: the weights."""
     keep: Literal["best", "last"] = "best"
@@ -124,11 +120,12 @@ PRESETS = {
                epochs=6, keep="last"),
     ),
     "folder": ("Videos of your own: add --data clips:DIR.", Config(data="clips:videos")),
-    "tfds": ("A TensorFlow Dataset on this disk: add --data tfds:NAME.", Config(data="tfds:NAME")),
     "motion": (
         "Thermal clips: left, right, up, down or still? Add --data clips:DIR.",
         # The videos held out choose nothing (keep), so that the figure on them is fair.
-        Config(data="clips:motion", normalization="per_clip", size=(96, 96), keep="last"),
+        Config(data="clips:motion", model="early_fusion", width=0.5, normalization="per_clip",
+               size=(64, 64), flip="both", flip_swaps=("left:right",), vertical_swaps=("up:down",),
+               reverse=0.5, reverse_swaps=("left:right", "up:down"), epochs=40, keep="last"),
     ),
     "kinetics": (
         "R(2+1)D by the recipe of torchvision's weights; not run here.",
@@ -180,7 +177,7 @@ def train(config):
         validation=kerakit.data.clip_validation_batches(
             data, preparation, sampling, batch_size=config.batch_size
         ),
-        callbacks=run.callbacks(*extra_callbacks(config)),
+        callbacks=run.callbacks(*[training.EvaluateAverages()] * (config.ema > 0)),
     )  # fmt: skip
     if config.precision != "float32":
         trained, model = model, build(config, len(data.classes))
@@ -210,7 +207,7 @@ def training_batches(config, data, preparation, sampling):
         data.classes, size=config.size, flip=config.flip, flip_swaps=config.flip_swaps,
         vertical_swaps=config.vertical_swaps, reverse=config.reverse,
         reverse_swaps=config.reverse_swaps, crop=config.crop, translation=config.translation,
-        zoom=config.zoom, color=config.color,
+        color=config.color,
     )  # fmt: skip
     return kerakit.data.ClipBatches(
         data.train_source, preparation, sampling, batch_size=config.batch_size, seed=config.seed,
@@ -218,15 +215,8 @@ def training_batches(config, data, preparation, sampling):
     )  # fmt: skip
 
 
-def extra_callbacks(config):
-    if config.ema:
-        yield training.EvaluateAverages()
-    if config.clip_norm:
-        yield kerakit.callbacks.GradientClipping(norm=config.clip_norm)
-
-
 def check(config):
-    zero = "seed weight_decay clip_norm warmup_epochs translation zoom color ema reverse"
+    zero = "seed weight_decay warmup_epochs translation color ema reverse"
     one = "epochs batch_size frames stride clips depth"
     kerakit.runs.require(
         config,
@@ -234,7 +224,7 @@ def check(config):
         above=dict.fromkeys(("learning_rate", "val_fraction", "crop", "width", "frame_rate"), 0),
         at_most={"width": 16, "seed": 2**31 - 1}
         | dict.fromkeys(("translation", "color", "crop", "reverse"), 1),
-        below=dict.fromkeys(("zoom", "val_fraction", "ema"), 1),
+        below=dict.fromkeys(("val_fraction", "ema"), 1),
     )
     kerakit.runs.require_size(config)
     if config.sampling == "uniform" and config.stride != 1:

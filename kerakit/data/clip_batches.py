@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from kerakit.data import batches
 from kerakit.data.batches import TrainingBatches, batches_in_order
-from kerakit.data.clip_source import IndexedClips, decode_frames, stored_frames
+from kerakit.data.clip_source import IndexedClips, stored_frames
 from kerakit.data.labels import class_shares
 
 # Clips of a larger stream that are held at once, to be shuffled.
@@ -110,7 +110,7 @@ class ClipBatches(TrainingBatches):
     def _read_stored(self, position, stored):
         encoded = stored_frames(stored["stored"])
         chosen = self._drawn(position, tf.size(encoded))
-        return self._example(decode_frames(tf.gather(encoded, chosen)), stored["label"])
+        return self._example(self.source.decoded(tf.gather(encoded, chosen)), stored["label"])
 
     def _example(self, frames, label):
         prepared = self.preparation.resize(frames)
@@ -146,7 +146,7 @@ def clip_evaluation_batches(source, preparation, sampling, *, batch_size, clips=
 
     def streamed(clip):
         chosen = tf.reshape(sampling.even(tf.size(clip["frames"]), clips=clips), [-1])
-        return pair(decode_frames(tf.gather(clip["frames"], chosen)), clip["label"])
+        return pair(source.decoded(tf.gather(clip["frames"], chosen)), clip["label"])
 
     if isinstance(source, IndexedClips):
         examples, read = tf.data.Dataset.range(source.size), indexed

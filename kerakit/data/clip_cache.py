@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from kerakit.atomic import replaced
 from kerakit.data import clip_source
-from kerakit.data.clip_source import StreamedClips, held_clips
+from kerakit.data.clip_source import StreamedClips, decode_upright_jpeg, held_clips
 from kerakit.data.video_file import read_video
 from kerakit.errors import InputError
 from kerakit.extras import need
@@ -53,7 +53,7 @@ class CachedClips:
         counts = self.counts[positions]
         if self.frames is not None:
             starts = (np.cumsum(self.counts) - self.counts)[positions]
-            return held_clips(self.frames, starts, counts, labels)
+            return held_clips(self.frames, starts, counts, labels, decode_frame=decode_upright_jpeg)
         place = np.full(len(self.counts), -1, np.int32)
         place[positions] = np.arange(len(positions))
         place, labels = tf.constant(place), tf.constant(labels, tf.int32)
@@ -64,10 +64,11 @@ class CachedClips:
 
         records = tf.data.TFRecordDataset(str(self.file)).enumerate()
         records = records.filter(lambda position, _: place[position] >= 0)
-        return StreamedClips(counts, records.map(clip, num_parallel_calls=tf.data.AUTOTUNE))
+        clips = records.map(clip, num_parallel_calls=tf.data.AUTOTUNE)
+        return StreamedClips(counts, clips, decode_frame=decode_upright_jpeg)
 
 
-def cached_clips(paths, *, root, short_side=256, quality=95, verbose=1):
+def cached_clips(paths, *, root, frame_rate=None, short_side=256, quality=95, verbose=1):
     """Decodes videos in parallel into the user's cache, or finds them there.
 
     The cache lies in `$KERAKIT_CACHE`, or `$XDG_CACHE_HOME/kerakit`, or `~/.cache/kerakit`, a file
@@ -77,6 +78,7 @@ def cached_clips(paths, *, root, short_side=256, quality=95, verbose=1):
     Args:
         paths: N paths of video files, all under `root`.
         root: Folder of the set.
+        frame_rate: Frames a second to which each video is put; None for its own.
         short_side: Pixels that the short side of a frame has at most.
         quality: Of the JPEG frames, 1..100.
         verbose: 0 for no progress bar.
@@ -87,7 +89,7 @@ def cached_clips(paths, *, root, short_side=256, quality=95, verbose=1):
     Raises:
         InputError: If the cache cannot be written.
     """
-    settings = {"short_side": short_side, "quality": quality}
+    settings = {"frame_rate": frame_rate, "short_side": short_side, "quality": quality}
     name = _digest([os.path.abspath(root), settings])
     file = _cache_folder() / f"clips-{name}.tfrecord"
     key = _digest([[str(path), *_stamp(path)] for path in paths])
@@ -136,12 +138,18 @@ def _write(file, key, paths, settings, verbose):
 
     def encoded(path):
         try:
-            frames = read_video(path, short_side=settings["short_side"], threads=1).frames
+            video = read_video(
+                path,
+                frame_rate=settings["frame_rate"],
+                short_side=settings["short_side"],
+                threads=1,
+            )
         except InputError as error:
             return str(error).removesuffix("."), []
         with tf.device("CPU:0"):
             return None, [
-                tf.io.encode_jpeg(frame, quality=settings["quality"]).numpy() for frame in frames
+                tf.io.encode_jpeg(frame, quality=settings["quality"]).numpy()
+                for frame in video.frames
             ]
 
     bar = keras.utils.Progbar(len(paths), unit_name="video", verbose=verbose)

@@ -68,26 +68,33 @@ class StreamedClips(StreamSource):
         counts: (N,) how many frames each of the N clips has.
         dataset: tf.data of dicts with `frames` (strings (T,), an image each), `label` int32 and
             `example_id` int32; the same order at each pass.
+        decode_frame: Function of the bytes of a frame to uint8 (H, W, 3).
 
     Attributes:
         size: N.
         counts: As given, int64.
     """
 
-    def __init__(self, counts, dataset):
+    def __init__(self, counts, dataset, *, decode_frame=decode):
         self.counts = np.asarray(counts, np.int64)
+        self._decode_frame = decode_frame
         super().__init__(len(self.counts), dataset)
 
     def first(self, count):
         """The source of the first `count` clips alone."""
-        return StreamedClips(self.counts[:count], self._dataset.take(min(count, self.size)))
+        some = self._dataset.take(min(count, self.size))
+        return StreamedClips(self.counts[:count], some, decode_frame=self._decode_frame)
+
+    def decoded(self, encoded):
+        """Strings (T,), frames of a clip, to uint8 (T, H, W, 3)."""
+        return decode_frames(encoded, self._decode_frame)
 
     def dataset(self):
         """tf.data of the clips, in order, decoded: as `IndexedClips.dataset`."""
 
         def decoded(clip):
             clip = dict(clip)
-            return {"video": decode_frames(clip.pop("frames")), **clip}
+            return {"video": self.decoded(clip.pop("frames")), **clip}
 
         return self._dataset.map(decoded, num_parallel_calls=tf.data.AUTOTUNE)
 
@@ -106,11 +113,12 @@ def stored_frames(stored):
     return tf.ensure_shape(tf.io.parse_tensor(stored, tf.string), (None,))
 
 
-def decode_frames(encoded):
+def decode_frames(encoded, decode_frame=decode):
     """Decodes the frames of a clip, images of one size.
 
     Args:
         encoded: Strings (T,), each a JPEG, PNG, GIF or BMP.
+        decode_frame: Function of the bytes of one to uint8 (H, W, 3).
 
     Returns:
         uint8 (T, H, W, 3).
@@ -122,10 +130,15 @@ def decode_frames(encoded):
     TensorShape([2, 4, 5, 3])
     """
     spec = tf.TensorSpec((None, None, 3), tf.uint8)
-    return tf.map_fn(decode, encoded, fn_output_signature=spec)
+    return tf.map_fn(decode_frame, encoded, fn_output_signature=spec)
 
 
-def held_clips(frames, starts, counts, labels):
+def decode_upright_jpeg(encoded):
+    """As `decode` for a JPEG without EXIF, six times as fast on small frames."""
+    return tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
+
+
+def held_clips(frames, starts, counts, labels, *, decode_frame=decode):
     """Source of clips whose encoded frames are held in memory.
 
     Args:
@@ -133,6 +146,7 @@ def held_clips(frames, starts, counts, labels):
         starts: (N,) the first frame of each clip.
         counts: (N,) how many each clip has.
         labels: (N,) integer classes.
+        decode_frame: Function of the bytes of a frame to uint8 (H, W, 3).
 
     Returns:
         `IndexedClips`.
@@ -154,7 +168,7 @@ def held_clips(frames, starts, counts, labels):
     return IndexedClips(
         counts,
         labels,
-        lambda index, chosen: decode_frames(encoded(index, chosen)),
+        lambda index, chosen: decode_frames(encoded(index, chosen), decode_frame),
         encoded=encoded,
     )
 

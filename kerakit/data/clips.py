@@ -11,7 +11,7 @@ _VIDEOS = FileKind(
 )
 
 
-def load_clips(directory, *, seed, val_fraction, group_by, skip_bad):
+def load_clips(directory, *, seed, val_fraction, group_by, skip_bad, frame_rate=None):
     """Reads DIR/train/CLASS/* and DIR/val/CLASS/*, or DIR/CLASS/* split by a hash of the name.
 
     Videos are decoded once, with a progress bar: their frames, the short side at most 256 pixels,
@@ -22,6 +22,7 @@ def load_clips(directory, *, seed, val_fraction, group_by, skip_bad):
         seed: Salt of the hash.
         val_fraction: Share held out where DIR has no train and val, about; in (0, 1).
         group_by: None, or a regular expression, as of `load_folder`.
+        frame_rate: Frames a second to which videos are put first; None for each one's own.
         skip_bad: Leave out what is bad with a warning, rather than stop.
 
     Returns:
@@ -34,7 +35,7 @@ def load_clips(directory, *, seed, val_fraction, group_by, skip_bad):
 
     def refused(paths):
         nonlocal cached
-        cached = cached_clips(paths, root=directory)
+        cached = cached_clips(paths, root=directory, frame_rate=frame_rate)
         position.update((path, number) for number, path in enumerate(paths))
         return refused_files(cached.faults, skip_bad=skip_bad)
 

@@ -51,7 +51,16 @@ _SOURCES_OF_CLIPS = (
 )
 
 
-def load(source, *, task="classification", seed=0, val_fraction=0.2, group_by=None, skip_bad=False):
+def load(
+    source,
+    *,
+    task="classification",
+    seed=0,
+    val_fraction=0.2,
+    group_by=None,
+    skip_bad=False,
+    frame_rate=None,
+):
     """Opens a set of examples, checked, with a part held out for validation.
 
     Args:
@@ -74,6 +83,8 @@ def load(source, *, task="classification", seed=0, val_fraction=0.2, group_by=No
             Use it when several images show the same thing.
         skip_bad: Leave bad files, annotations and empty classes out with a warning, rather than
             stop.
+        frame_rate: For `clips:DIR`, frames a second to which videos are put first; None for each
+            one's own.
 
     Returns:
         `Data`: `.train` and `.val`, tf.data of dicts with `image` uint8 (H, W, 3), `label` int32
@@ -106,6 +117,8 @@ def load(source, *, task="classification", seed=0, val_fraction=0.2, group_by=No
             "`group_by` works on folder:DIR, csv:FILE, voc:DIR, masks:DIR and clips:DIR alone, "
             f"got it with {source}."
         )
+    if frame_rate is not None and kind != "clips":
+        raise InputError(f"`frame_rate` works on clips:DIR alone, got it with {source}.")
     if task == "video":
         return _load_clips(
             source,
@@ -115,6 +128,7 @@ def load(source, *, task="classification", seed=0, val_fraction=0.2, group_by=No
             val_fraction=val_fraction,
             group_by=group_by,
             skip_bad=skip_bad,
+            frame_rate=frame_rate,
         )
     if kind in ("clips", "moving-digits"):
         raise InputError(f"{source} has clips: `task` must be video, got {task!r}.")
@@ -169,14 +183,19 @@ def load(source, *, task="classification", seed=0, val_fraction=0.2, group_by=No
     raise InputError(f"{source!r} is no source of data; there are {_SOURCES}.{hint}")
 
 
-def _load_clips(source, kind, place, *, seed, val_fraction, group_by, skip_bad):
+def _load_clips(source, kind, place, *, seed, val_fraction, group_by, skip_bad, frame_rate):
     if source == "moving-digits":
         return load_moving_digits()
     if kind == "tfds" and place:
         return load_tfds_clips(place, seed=seed, val_fraction=val_fraction)
     if kind == "clips" and place:
         return load_clips(
-            place, seed=seed, val_fraction=val_fraction, group_by=group_by, skip_bad=skip_bad
+            place,
+            seed=seed,
+            val_fraction=val_fraction,
+            group_by=group_by,
+            skip_bad=skip_bad,
+            frame_rate=frame_rate,
         )
     hint = f" For that folder give clips:{source}." if pathlib.Path(source).is_dir() else ""
     raise InputError(

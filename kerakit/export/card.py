@@ -60,6 +60,7 @@ def make_card(
         "classes": list(classes),
         "preparation": given_as.preparation.to_dict(),
         "sampling": sampling and sampling.to_dict(),
+        "frame_rate": getattr(given_as, "frame_rate", None),
         "threshold": threshold,
         "tiling": tiling and tiling.to_dict(),
         "folded": folded,

@@ -1,6 +1,7 @@
 """An export's answers to image files."""
 
 from kerakit.errors import InputError
+from kerakit.image_files import is_video_alone
 
 
 def file_answers(served, files, *, batch_size=32):
@@ -18,6 +19,10 @@ def file_answers(served, files, *, batch_size=32):
 
     def contents():
         for number, file in enumerate(files):
+            if is_video_alone(file):
+                unopened[number] = "is a video, and this model takes images"
+                yield b""
+                continue
             try:
                 yield file.read_bytes()
             except OSError as error:

@@ -5,7 +5,7 @@ import re
 # What the preparation itself says; which image of the batch it was, the caller knows better.
 _OWN = re.compile(r"Image \d+ of the batch \(counted from 0\) (is [^\]]*?)\.?\]")
 _OF_FRAME = re.compile(r"Frame (\d+) of clip \d+ \(both counted from 0\) (is [^\]]*?)\.?\]")
-_FRAMES = re.compile(r"`frames` must be (\d+) frames a clip, got\]? ?\[?(\d+)\]?")
+_FRAMES = re.compile(r"`frames` must hold (\d+) frames a clip, got (\d+)")
 
 
 def reason(message):

@@ -26,6 +26,7 @@ def save(
     threshold=None,
     tiling=None,
     sampling=None,
+    frame_rate=None,
     version=None,
     card=None,
 ):
@@ -58,6 +59,8 @@ def save(
             `Tiling` of images larger than the model's input; None takes its defaults.
         sampling: For "video", the `FrameSampling` of the model's clips, by which clients take
             frames from a video.
+        frame_rate: For "video", frames a second to which the model's videos were put first, as
+            `kerakit.data.load` takes it; None for each one's own.
         version: A whole number from 1; None takes the next.
         card: Dict for the card, any of "recipe", "command", "config", "data", "metrics" and
             "licence"; not a number and infinity become null.
@@ -80,7 +83,7 @@ def save(
         raise ValueError(f"`task` must be one of {', '.join(TASKS)}, got {task!r}.")
     settings = TASKS[task].settings(threshold)
     classes = checked_classes(classes)
-    given = requests(task, preparation, sampling)
+    given = requests(task, preparation, sampling, frame_rate)
     _check_size(model, given)
     TASKS[task].check(model, classes)
     if TASKS[task].whole:
@@ -134,7 +137,7 @@ def _write_signatures(model, folder, given, classes, task, settings, tiling):
         return task.answer(outputs, class_names, **settings)
 
     def answer_pixels(images):
-        images = _not_empty(images, given.pixels, given.one)
+        images = given.prepared(_not_empty(images, given.pixels, given.one))
         return noted("tensors", answer_prepared(images))
 
     def answer_files(encoded):

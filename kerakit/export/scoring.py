@@ -94,6 +94,8 @@ _FIGURES = {
 def split_of(card, source):
     """The settings by which the model's run divided these data, where it learnt from them.
 
+    Videos are put to the frames a second of the model's own, whichever they are.
+
     Args:
         card: Content of the export's `card.json`.
         source: Name of the data, as `kerakit.data.load` takes it.
@@ -101,11 +103,13 @@ def split_of(card, source):
     Returns:
         Keyword arguments of `kerakit.data.load`.
     """
+    rate = card.get("frame_rate")
+    of_videos = {"frame_rate": rate} if rate and source.startswith("clips:") else {}
     if _place((card.get("data") or {}).get("name") or "") != _place(source):
-        return {}
+        return of_videos
     config = card.get("config") or {}
     given = {name: config[name] for name in ("val_fraction", "skip_bad") if name in config}
-    return {**given, "group_by": config.get("group_by") or None}
+    return {**of_videos, **given, "group_by": config.get("group_by") or None}
 
 
 def _place(source):

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from kerakit.data.decode import decode
 from kerakit.errors import InputError
 from kerakit.export.card import read_card
 from kerakit.export.folder import version_folder
 from kerakit.export.refusal import reason
-from kerakit.export.requests import requests
+from kerakit.export.requests import asked_by
 
 
 class Served:
@@ -25,6 +26,7 @@ class Served:
         classes: Names of the classes.
         outputs: Names of the answers.
         sampling: Of a model of clips its `FrameSampling`, or None.
+        frame_rate: Frames a second to which a video is put for it, or None.
 
     Raises:
         InputError: If there is no SavedModel of kerakit's, or a damaged one.
@@ -47,8 +49,9 @@ class Served:
                 "kerakit.export.save; export the model again."
             )
         self._answer = self._loaded.signatures["serving_default"]
-        given = requests(self.card["task"], self.card["preparation"], self.card.get("sampling"))
+        given = asked_by(self.card)
         self._encoded, self.sampling = given.encoded, getattr(given, "sampling", None)
+        self.frame_rate = getattr(given, "frame_rate", None)
         self.outputs = tuple(self._answer.structured_outputs)
 
     def answer(self, encoded, *, batch_size=32):
@@ -78,15 +81,28 @@ class Served:
             yield from self._answer_batch(batch)
 
     def _answer_batch(self, batch):
+        if self.sampling and len({len(frames) for frames in batch}) > 1:
+            # No batch holds clips of several lengths: of those that are wrong each is told.
+            return [answer for clip in batch for answer in self._answer_batch([clip])]
         try:
             outputs = self._answer(**{self._encoded: tf.constant(batch, tf.string)})
         except tf.errors.InvalidArgumentError as error:
             if len(batch) == 1:
-                return [InputError(reason(str(error)))]
+                return [InputError(_broken_frame(batch[0], self.sampling) or reason(str(error)))]
             # TensorFlow fails the whole batch, often without naming the image: ask for each.
             return [answer for image in batch for answer in self._answer_batch([image])]
         values = {name: value.numpy() for name, value in outputs.items()}
         return [{name: value[i] for name, value in values.items()} for i in range(len(batch))]
+
+
+def _broken_frame(clip, sampling):
+    """Which frame of a clip is damaged: TensorFlow's decoders name none."""
+    for number, frame in enumerate(clip if sampling and len(clip) == sampling.frames else ()):
+        try:
+            decode(tf.constant(frame), name="Image 0 of the batch (counted from 0)")
+        except tf.errors.InvalidArgumentError as error:
+            return f"has a frame, {number} counted from 0, that {reason(str(error))}"
+    return None
 
 
 def _classes(folder, card):

@@ -19,7 +19,7 @@ from kerakit.export.answers import TASKS
 from kerakit.export.card import now, read_card, write_card
 from kerakit.export.folder import version_folder
 from kerakit.export.refusal import reason
-from kerakit.export.requests import requests
+from kerakit.export.requests import asked_by
 from kerakit.export.tiling import Tiling
 
 TOLERANCE = 1e-5
@@ -96,8 +96,9 @@ def verify(directory, model, *, images=None):
     card = read_card(folder)
     task, settings = _task(card)
     tolerance = FOLDED_TOLERANCE if card.get("folded") else TOLERANCE
-    asked = requests(card["task"], card["preparation"], card.get("sampling"))
-    checks = _checks(list(images or ()), asked, in_tiles=bool(card.get("tiling")))
+    asked, images = asked_by(card), list(images or ())
+    asked.check(images)
+    checks = _checks(images, asked, in_tiles=bool(card.get("tiling")))
     prepared = {
         check: [part.numpy() for part in asked.prepare(tf.constant(encoded))]
         for check, encoded in checks.items()
@@ -284,7 +285,8 @@ def _judge(differences, refusals):
     """The worst difference, and a sentence about it."""
     for name, message in refusals.items():
         if message is None:
-            return float("inf"), f"it took {name} for an image instead of refusing it"
+            taken = f"answered a {name}" if name.startswith("clip") else f"took {name} for an image"
+            return float("inf"), f"it {taken} instead of refusing it"
     worst, where, output = max(
         (value, where, output)
         for where, values in differences.items()

@@ -6,9 +6,12 @@ import tensorflow as tf
 from kerakit.data.video_file import read_video
 from kerakit.errors import InputError
 from kerakit.export.file_answers import answered
-from kerakit.extras import need
-from kerakit.image_files import VIDEO_SUFFIXES
+from kerakit.extras import MissingExtraError, need
+from kerakit.image_files import VIDEO_SUFFIXES, is_image_alone
 
+# As `clips:DIR` keeps its frames: a video gets the answer by which the model was judged, and a
+# long one in high resolution fits into the memory.
+_SHORT_SIDE, _JPEG_QUALITY = 256, 95
 _STRIP = 8  # frames of a film strip
 
 
@@ -44,7 +47,8 @@ class VideoAnswer:
 def video_answers(served, files, *, clips=1, batch_size=8):
     """The answer to each video file, or, as text, why there is none.
 
-    Frames are taken as the export's card says and sent as PNG, which loses nothing.
+    Frames are taken as the export's card says, the short side at most 256 pixels, and sent as JPEG
+    of quality 95: as they were in training and evaluation on `clips:DIR`.
 
     Args:
         served: A `Served` of the task "video".
@@ -54,19 +58,26 @@ def video_answers(served, files, *, clips=1, batch_size=8):
 
     Yields:
         A `VideoAnswer`, or text that goes on behind the file's name.
+
+    Raises:
+        MissingExtraError: If PyAV is not installed.
     """
     for file in files:
-        if file.suffix.lower() not in VIDEO_SUFFIXES:
-            yield f"is no video; looked for {', '.join(sorted(VIDEO_SUFFIXES))}"
+        if is_image_alone(file):
+            takes = ", ".join(sorted(VIDEO_SUFFIXES))
+            yield f"is an image, and this model takes videos ({takes})"
             continue
         try:
-            video = read_video(file)
+            video = read_video(file, frame_rate=served.frame_rate, short_side=_SHORT_SIDE)
+        except MissingExtraError:
+            raise  # no file is at fault
         except InputError as error:
             yield str(error).removeprefix(f"{file}").lstrip(": ").rstrip(".")
             continue
         windows = served.sampling.even(len(video.frames), clips=clips).numpy()
         encoded = {
-            number: tf.io.encode_png(video.frames[number]).numpy() for number in np.unique(windows)
+            number: tf.io.encode_jpeg(video.frames[number], quality=_JPEG_QUALITY).numpy()
+            for number in np.unique(windows)
         }
         sent = ([encoded[number] for number in window] for window in windows)
         answers = list(served.answer(sent, batch_size=batch_size))

@@ -65,7 +65,8 @@ def export_and_report(
         preparation=preparation,
         classes=data.classes,
         task=data.task,
-        **({} if sampling is None else {"sampling": sampling}),
+        sampling=sampling,
+        frame_rate=None if sampling is None else run.settings.get("frame_rate"),
         card={
             "recipe": recipe,
             "command": run.command,

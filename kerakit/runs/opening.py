@@ -152,6 +152,8 @@ def build_video_classifier(name, *, optional=None, **options):
     if name == "inflate":
         raise InputError("--model inflate is given a network of images: take i3d.")
     options |= {key: value for key, value in (optional or {}).items() if value is not None}
+    if "batch_norm" in inspect.signature(getattr(video, name, _built)).parameters:
+        options["batch_norm"] = True  # without, random weights learn slowly
     return _built(video, name, options)
 
 

@@ -2,13 +2,12 @@
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from kerakit.data import clip_evaluation_batches
-from kerakit.runs.exporting import export_and_report, write_sample
+from kerakit.data import clip_evaluation_batches, decode
+from kerakit.runs.exporting import export_and_report
 from kerakit.runs.judgement import OneLabel
 from kerakit.runs.pictures import plot_curves
-from kerakit.runs.video_pictures import plot_clips, plot_scores
+from kerakit.runs.video_pictures import plot_clips, plot_scores, write_film
 
 _SHOWN = 12
 _WITH_SCORES = 6  # videos whose score over time is drawn
@@ -56,7 +55,7 @@ def finish_video_classifier(
     titles = [judged.title(number) for number in shown]
     right = [judged.right[number] for number in shown]
     plot_clips([videos[number] for number in shown], titles, right, run.folder / "predictions.png")
-    followed = shown[:_WITH_SCORES]
+    followed = shown[:: -(-len(shown) // _WITH_SCORES)]
     scores = [
         score_over_time(model, videos[number], preparation, sampling, moments=_MOMENTS)
         for number in followed
@@ -93,7 +92,7 @@ def score_over_time(model, video, preparation, sampling, *, moments):
     else:
         back = np.arange(sampling.frames)[::-1] * sampling.stride
         seen = np.maximum(ends[:, None] - back, 0)
-    frames = tf.map_fn(preparation.resize, tf.constant(video)).numpy()
+    frames = preparation.resize(video).numpy()
     logits = model.predict(frames[seen], batch_size=8, verbose=0)
     return ends, np.asarray(keras.ops.softmax(logits))
 
@@ -104,20 +103,23 @@ def _answers(model, data, preparation, sampling, batch_size, *, clips):
         data.val_source, preparation, sampling, batch_size=max(1, batch_size // clips), clips=clips
     )
     labels, probabilities = [], []
-    for videos, some_labels in batches:
-        logits = model.predict_on_batch(tf.reshape(videos, (-1, *videos.shape[2:])))
+    for videos, some_labels in batches.as_numpy_iterator():
+        logits = model.predict_on_batch(videos.reshape(-1, *videos.shape[2:]))
         some = np.asarray(keras.ops.softmax(logits)).reshape(-1, clips, logits.shape[-1])
         probabilities.append(some.mean(axis=1))
-        labels.append(some_labels.numpy())
+        labels.append(some_labels)
     return np.concatenate(labels), np.concatenate(probabilities)
 
 
 def _wrong_first(right):
-    """Numbers of the videos to be shown: wrong answers first, then right ones from all over."""
-    wrong, good = (np.flatnonzero(right == is_right) for is_right in (False, True))
-    wrong = wrong[: _SHOWN * 2 // 3]
-    spread = np.linspace(0, len(good) - 1, min(len(good), _SHOWN - len(wrong))).astype(int)
-    return [int(number) for number in (*wrong, *good[spread])]
+    """Numbers of the videos to be shown, from all over: wrong answers first, then right ones."""
+
+    def spread(numbers, most):
+        places = np.linspace(0, len(numbers) - 1, min(len(numbers), most)).astype(int)
+        return [int(number) for number in numbers[places]]
+
+    wrong = spread(np.flatnonzero(~right), _SHOWN * 2 // 3)
+    return wrong + spread(np.flatnonzero(right), _SHOWN - len(wrong))
 
 
 def _videos(source, numbers):
@@ -130,7 +132,7 @@ def _videos(source, numbers):
 
 
 def _write_samples(folder, data, sampling):
-    """The frames of some clips, as files, and as lists for the verification of the export."""
+    """A clip of each of the first classes: films to try the export on, and their frames."""
     folder.mkdir(exist_ok=True)
     samples, seen = [], set()
     for example in data.val_source.encoded_dataset().as_numpy_iterator():
@@ -140,8 +142,8 @@ def _write_samples(folder, data, sampling):
         seen.add(label)
         chosen = frames[sampling.even(len(frames)).numpy()[0]]
         samples.append(list(chosen))
-        for number, frame in enumerate(chosen, start=1):
-            write_sample(folder, f"{label}_{data.classes[label]}_{number:03}", frame)
+        name = "".join(c if c.isalnum() else "_" for c in f"{label}_{data.classes[label]}")
+        write_film(folder / f"{name}.gif", [decode(frame).numpy() for frame in frames])
         if len(samples) == min(_SAMPLES, len(data.classes)):
             break
     return samples

@@ -58,3 +58,15 @@ def plot_scores(scores, titles, classes, path):
         axes.grid(alpha=0.3)
     figure.axes[0].legend(fontsize=7)
     figure.savefig(path, dpi=100)
+
+
+def write_film(path, frames):
+    """Writes frames as an animated GIF, ten a second.
+
+    Args:
+        path: File to write, `.gif`.
+        frames: Arrays uint8 (H, W, 3), all of one size.
+    """
+    pillow = need("PIL.Image", extra="plot")
+    first, *others = map(pillow.fromarray, frames)
+    first.save(path, save_all=True, append_images=others, duration=100, loop=0)

@@ -8,6 +8,7 @@ from kerakit.augment import (
     ColorJitter,
     CutMix,
     Cutout,
+    ElasticDeformation,
     Mixup,
     RandAugment,
     RandomAffine,
@@ -112,6 +113,19 @@ def test_one_pixel(rng, name):
     got = ALL[name](values, SEED)
     assert got["image"].dtype == tf.uint8
     assert got["image"].shape[1:3] == ((8, 9) if name == "resized crop" else (1, 1))
+
+
+@pytest.mark.parametrize("name", [*ALL, "elastic"])
+def test_each_frame_of_a_clip_is_the_image_of_the_same_draw(rng, name):
+    transform = {**ALL, "elastic": ElasticDeformation(displacement=3.0)}[name]
+    video = tf.constant(rng.integers(0, 256, (6, 4, 12, 14, 3), dtype=np.uint8))
+    label = tf.range(6) % 5
+    whole = transform({"video": video, "label": label}, SEED)
+    assert whole["video"].dtype == tf.uint8
+    for frame in range(4):
+        one = transform({"image": video[:, frame], "label": label}, SEED)
+        np.testing.assert_array_equal(whole["video"][:, frame], one["image"])
+        np.testing.assert_array_equal(whole["label"], one["label"])
 
 
 def test_a_chain_gives_each_its_seed(rng):

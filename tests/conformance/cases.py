@@ -610,6 +610,7 @@ CASES = [
             "drop_rate": 0.0,
         },
         inputs=(FILMS,),
+        slow=True,
         has_ties=True,
     ),
     Case(
@@ -647,6 +648,7 @@ CASES = [
         video.r2plus1d_18,
         {"input_shape": (8, 24, 20, 3), "num_classes": 5, "stem": "small", "width": 0.0625},
         inputs=(FILMS,),
+        slow=True,
         has_ties=True,
     ),
 ]

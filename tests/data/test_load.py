@@ -26,7 +26,7 @@ def test_a_bare_folder_gets_a_hint(tmp_path):
         ({"task": "boxes"}, "`task` must be classification, multi_label, detection, inst"),
         ({"task": "detection"}, "'digits' is no source of data for detection; there are digit-s"),
         ({"val_fraction": 0}, "`val_fraction` must be between 0 and 1, got 0."),
-        ({"group_by": "x"}, "`group_by` works on folder:DIR, csv:FILE, voc:DIR and masks:DIR"),
+        ({"group_by": "x"}, "voc:DIR, masks:DIR and clips:DIR alone, got it with digits."),
         ({"task": "multi_label"}, "digits has one label an image; for several, as --multi-label"),
     ],
 )

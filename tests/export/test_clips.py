@@ -8,7 +8,7 @@ import tensorflow as tf
 from kerakit import export
 from kerakit.data import FrameSampling, Preparation
 from kerakit.errors import InputError
-from kerakit.layers import BatchNormalization, PaddedConv3D
+from kerakit.layers import BatchNormalization, Conv2Plus1D, PaddedConv3D
 
 CLASSES = ("left", "right", "still")
 FRAMES = 4
@@ -24,6 +24,7 @@ def model():
     x = PaddedConv3D(6, 3, strides=(1, 2, 2), use_bias=False)(x)
     x = BatchNormalization()(x)
     x = keras.layers.ReLU()(x)
+    x = Conv2Plus1D(4, 3)(x)
     x = keras.layers.GlobalAveragePooling3D()(x)
     model = keras.Model(clips, keras.layers.Dense(3)(x))
     rng = np.random.default_rng(0)
@@ -76,6 +77,8 @@ def test_the_card_says_what_goes_in(saved):
     card = json.loads((saved / "card.json").read_text())
     assert card["task"] == "video"
     assert card["sampling"] == {"frames": 4, "stride": 2, "mode": "dense"}
+    assert card["frame_rate"] is None
+    assert card["preparation"] == {"height": 12, "width": 10, "channels": 3, "fit": "stretch"}
     inputs = {name: signature["inputs"] for name, signature in card["signatures"].items()}
     assert inputs["serving_default"]["frames"]["shape"] == [None, 4]
     assert inputs["tensors"]["videos"]["shape"] == [None, 4, 12, 10, 3]
@@ -91,8 +94,9 @@ def test_verification_passes_and_finds_a_changed_model(model, saved, rng):
         "clip with a frame too many",
     }  # fmt: skip
     assert "must have 4 frames, got 5" in found.refusals["clip with a frame too many"]
-    assert "has a frame, 3 counted from 0, that is not a JPEG, PNG" in (
-        found.refusals["clip with one empty file"]
+    assert (
+        "has a frame, 3 counted from 0, that is not a JPEG, PNG"
+        in (found.refusals["clip with one empty file"])
     )
     assert {name.partition(" / ")[0] for name in found.differences} >= {
         "1 clip", "3 clips", "17 clips", "1 x 1 clip", "black clip", "given clips from 0",
@@ -110,11 +114,33 @@ def test_what_cannot_be_answered(saved, rng):
     answers = list(served.answer([good, broken, good]))
     assert [isinstance(answer, InputError) for answer in answers] == [False, True, False]
     assert str(answers[1]).startswith("has a frame, 2 counted from 0, that is not a JPEG, PNG,")
-    (answer,) = served.answer([short])
-    assert str(answer) == "must have 4 frames, got 3"
-    signature = tf.saved_model.load(str(saved)).signatures["serving_default"]
-    with pytest.raises(tf.errors.InvalidArgumentError, match="must hold at least one clip, got no"):
-        signature(frames=tf.zeros((0, 4), tf.string))
+    broken[2] = tf.io.encode_jpeg(np.zeros((32, 32, 3), np.uint8)).numpy()[:300]
+    answers = list(served.answer([good, broken, short, good, []]))
+    assert str(answers[1]).startswith("has a frame, 2 counted from 0, that is damaged or cut short")
+    assert [str(answers[i]) for i in (2, 4)] == [f"must have 4 frames, got {n}" for n in (3, 0)]
+    np.testing.assert_allclose(answers[3]["logits"], answers[0]["logits"], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("count", "frames"), [(0, 4), (1, 3), (2, 5)])
+def test_batches_that_are_refused(count, frames, saved):
+    said = f"must hold {f'4 frames a clip, got {frames}.' if count else 'at least one clip, got'}"
+    loaded = tf.saved_model.load(str(saved))
+    for signature, inputs in (
+        (
+            "serving_default",
+            {"frames": tf.fill((count, frames), files(1, np.random.default_rng(0))[0][0])},
+        ),
+        ("tensors", {"videos": tf.zeros((count, frames, 12, 10, 3), tf.uint8)}),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=f"`{next(iter(inputs))}` {said}"):
+            loaded.signatures[signature](**inputs)
+
+
+def test_given_clips_must_be_clips(model, saved, rng):
+    with pytest.raises(ValueError, match="a list of 4 encoded frames, got 3 frames for clip 1"):
+        export.verify(saved, model, images=[files(1, rng)[0], files(1, rng)[0][:3]])
+    with pytest.raises(ValueError, match="a list of 4 encoded frames, got bytes for clip 0"):
+        export.verify(saved, model, images=files(1, rng)[0])
 
 
 @pytest.mark.parametrize(

@@ -283,7 +283,7 @@ def test_names_of_classes(classes, said, tmp_path, model):
         (
             {"task": "poetry"},
             "`task` must be one of classification, multi_label, detection, "
-            "instance_segmentation, segmentation, got 'poetry'",
+            "instance_segmentation, segmentation, video, got 'poetry'",
         ),
         ({"threshold": 0.7}, "`threshold` is for several labels an image, got 0.7"),
         ({"task": "multi_label", "threshold": 1}, "`threshold` must be between 0 and 1, got 1"),

@@ -77,7 +77,7 @@ def c3d(
         if number == len(BLOCKS):
             # Behind a ReLU nothing is below zero, so that a border of zeros never wins.
             x = layers.ZeroPadding3D((0, 1, 1), name=f"pool{number}_border")(x)
-        x = layers.MaxPooling3D((time, 2, 2), name=f"pool{number}")(x)
+        x = layers.MaxPooling3D((time, 2, 2), dtype=_pooled_in(), name=f"pool{number}")(x)
     x = flatten_channels_first(x)
     for number in (6, 7):
         x = layers.Dense(
@@ -86,6 +86,12 @@ def c3d(
         x = layers.Dropout(drop_rate, name=f"dropout{number}")(x)
     logits = layers.Dense(num_classes, dtype="float32", name="fc8")(x)
     return keras.Model(clips, logits, name=name)
+
+
+def _pooled_in():
+    # TensorFlow has no 3D max pooling of float16 on CPU; the maxima are the same in float32.
+    is_half = keras.config.dtype_policy().compute_dtype == "float16"
+    return "float32" if is_half else None
 
 
 def _check_input(input_shape, frames):

@@ -53,6 +53,8 @@ PLACEWISE = (
 )
 # Layers of a picture, which get one frame at a time.
 OF_PICTURES = (
+    layers.AdaptiveAveragePooling2D,
+    layers.AdaptiveMaxPooling2D,
     layers.AveragePooling2D,
     layers.Cropping2D,
     layers.Flatten,
@@ -188,6 +190,8 @@ def _is_known(operation):
     if type(operation).__name__ == "GetItem":  # of channels
         key = operation._inbound_nodes[0].arguments.args[1]
         return isinstance(key, tuple) and key[0] is Ellipsis and len(key) == 2
+    if type(operation).__name__ == "Stack":
+        return operation.axis == -1
     return type(operation).__name__ in FUNCTIONS
 
 

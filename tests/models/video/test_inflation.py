@@ -88,8 +88,8 @@ KERAKIT = {
 @pytest.mark.parametrize("frames", [1, 2, 5])
 def test_classifiers_of_kerakit(name, frames, rng):
     build = getattr(classification, name)
-    model = seeded(build(input_shape=(48, 64, 3), num_classes=5, **KERAKIT[name]), rng)
-    images = rng.uniform(0, 255, (2, 48, 64, 3)).astype("float32")
+    model = seeded(build(input_shape=(64, 96, 3), num_classes=5, **KERAKIT[name]), rng)
+    images = rng.uniform(0, 255, (2, 64, 96, 3)).astype("float32")
     assert_same_on_still_clips(model, images, frames, temporal_strides=(1, 2, 1, 2))
 
 
