@@ -6,7 +6,7 @@ from kerakit.errors import InputError
 
 # What TensorFlow reads, and browsers write.
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp"}
-VIDEO_SUFFIXES = {".mp4", ".avi", ".gif", ".webm", ".mov", ".mkv"}
+VIDEO_SUFFIXES = {".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpg", ".webm", ".wmv"}
 
 
 def image_files(paths):

@@ -33,17 +33,17 @@ class Config:
     width: float | None = None
     """Factor on the network's filters; a smaller one trains faster."""
     depth: int | None = None
-    """Blocks of a video_transformer, layers of a ResNet on frames."""
+    """Blocks of a video_transformer; layers of a ResNet on frames, of i3d and slowfast."""
     stem: str | None = None
-    """First layers of a ResNet, such as small for frames of 8 to 64 pixels."""
+    """First layers where the network is a ResNet: small for frames of 8 to 64 pixels."""
     attention: Literal["joint", "divided"] | None = None
     """A video_transformer's attention: over all tokens, or over time and then over space."""
     tubelet: tuple[int, int, int] | None = None
     """Frames, rows and columns of a video_transformer's token."""
     fusion: Literal["average", "concatenation", "recurrent"] | None = None
     """How late_fusion makes one answer of the frames'."""
-    normalization: Literal["kinetics", "centered", "per_clip"] | None = "kinetics"
-    """First layer: statistics of Kinetics, -1 to 1, or each clip to mean 0 and deviation 1."""
+    normalization: Literal["kinetics", "imagenet", "centered", "per_clip"] | None = "kinetics"
+    """First layer: published statistics, -1 to 1, or each clip to mean 0 and deviation 1."""
     frames: int = 16
     """Frames that the network sees."""
     stride: int = 1
@@ -128,8 +128,9 @@ PRESETS = {
                reverse=0.5, reverse_swaps=("left:right", "up:down"), epochs=40, keep="last"),
     ),
     "kinetics": (
-        "R(2+1)D by the recipe of torchvision's weights; not run here.",
-        # Theirs: 64 times 24 clips a step, 5 clips a video, short sides of 128 pixels.
+        "R(2+1)D near the recipe of torchvision's weights; not run here.",
+        # Theirs: 64 times 24 clips a step, 5 clips a video and epoch, windows of 112 x 112 in
+        # frames of 128 x 171, and a rate that falls after 20, 30 and 40 epochs.
         Config(data="clips:kinetics400", frame_rate=15.0, flip="horizontal", crop=0.5, epochs=45,
                batch_size=24, optimizer="sgd", learning_rate=0.01, warmup_epochs=10,
                schedule="step", weight_decay=1e-4, clips=5),
@@ -189,13 +190,14 @@ def train(config):
 
 
 def build(config, num_classes):
-    optional = ("width", "depth", "stem", "attention", "tubelet", "fusion")
+    optional = ("width", "depth", "attention", "tubelet", "fusion")
     return kerakit.runs.build_video_classifier(
         config.model,
         input_shape=(config.frames, *config.size, 3),
         num_classes=num_classes,
         normalization=config.normalization,
         optional={name: getattr(config, name) for name in optional},
+        where_had={"stem": config.stem},
     )
 
 

@@ -145,8 +145,8 @@ def test_predict_refuses(exported, place, capsys):
         "error: phot.jpg does not exist; give an image, a video, or a folder of them."
     )
     assert refused(capsys, "predict", exported, "nothing") == (
-        "error: nothing holds no images or videos; looked for .avi, .bmp, .gif, .jpeg, .jpg, .mkv, "
-        ".mov, .mp4, .png, .webm in it and its subfolders."
+        "error: nothing holds no images or videos; looked for .avi, .bmp, .gif, .jpeg, .jpg, .m4v, "
+        ".mkv, .mov, .mp4, .mpg, .png, .webm, .wmv in it and its subfolders."
     )
     assert refused(capsys, "predict", "scans", "photo.jpg") == (
         "error: scans is not a SavedModel: neither it nor a numbered folder in it holds a file "

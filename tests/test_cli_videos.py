@@ -18,7 +18,7 @@ from tests.reference.video_files import write_video
 CLASSES = ("falls", "rises")
 PREPARATION = Preparation(height=12, width=10)
 SAMPLING = FrameSampling(frames=4, stride=2)
-SUFFIXES = ".avi, .gif, .mkv, .mov, .mp4, .webm"
+SUFFIXES = ".avi, .gif, .m4v, .mkv, .mov, .mp4, .mpg, .webm, .wmv"
 
 
 @pytest.fixture(scope="module")

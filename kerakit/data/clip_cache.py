@@ -18,7 +18,9 @@ from kerakit.data.video_file import read_video
 from kerakit.errors import InputError
 from kerakit.extras import need
 
-_VERSION = 1
+_VERSION = 2
+# Of what is kept of a frame: the pixels that its short side has at most, and JPEG's quality.
+SHORT_SIDE, JPEG_QUALITY = 256, 95
 _FEATURES = {"frames": tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True)}
 
 
@@ -68,7 +70,7 @@ class CachedClips:
         return StreamedClips(counts, clips, decode_frame=decode_upright_jpeg)
 
 
-def cached_clips(paths, *, root, frame_rate=None, short_side=256, quality=95, verbose=1):
+def cached_clips(paths, *, root, frame_rate=None, verbose=1):
     """Decodes videos in parallel into the user's cache, or finds them there.
 
     The cache lies in `$KERAKIT_CACHE`, or `$XDG_CACHE_HOME/kerakit`, or `~/.cache/kerakit`, a file
@@ -79,8 +81,6 @@ def cached_clips(paths, *, root, frame_rate=None, short_side=256, quality=95, ve
         paths: N paths of video files, all under `root`.
         root: Folder of the set.
         frame_rate: Frames a second to which each video is put; None for its own.
-        short_side: Pixels that the short side of a frame has at most.
-        quality: Of the JPEG frames, 1..100.
         verbose: 0 for no progress bar.
 
     Returns:
@@ -89,10 +89,11 @@ def cached_clips(paths, *, root, frame_rate=None, short_side=256, quality=95, ve
     Raises:
         InputError: If the cache cannot be written.
     """
-    settings = {"frame_rate": frame_rate, "short_side": short_side, "quality": quality}
+    settings = {"frame_rate": frame_rate, "short_side": SHORT_SIDE, "quality": JPEG_QUALITY}
     name = _digest([os.path.abspath(root), settings])
     file = _cache_folder() / f"clips-{name}.tfrecord"
-    key = _digest([[str(path), *_stamp(path)] for path in paths])
+    names = [os.path.relpath(path, root) for path in paths]  # however the folder is named
+    key = _digest([[name, *_stamp(path)] for name, path in zip(names, paths, strict=True)])
     found = _read(file, key, paths)
     if found is None:
         try:
@@ -161,13 +162,13 @@ def _write(file, key, paths, settings, verbose):
         concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
         try:
-            for path, (fault, frames) in zip(paths, pool.map(encoded, paths), strict=True):
+            for fault, frames in pool.map(encoded, paths):
                 feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=frames))
                 features = tf.train.Features(feature={"frames": feature})
                 writer.write(tf.train.Example(features=features).SerializeToString())
                 counts.append(len(frames))
                 if fault is not None:
-                    faults[str(path)] = fault
+                    faults[len(counts) - 1] = fault
                 bar.update(len(counts))
         except BaseException:
             pool.shutdown(cancel_futures=True)  # or what is left would be decoded first
@@ -191,11 +192,10 @@ def _read(file, key, paths):
             frames = _all_frames(file, counts)
     except (OSError, ValueError, KeyError, TypeError, tf.errors.OpError):
         return None
-    by_name = {str(path): path for path in paths}
     return CachedClips(
         file=file,
         counts=counts,
-        faults={by_name[name]: fault for name, fault in faults.items()},
+        faults={paths[int(number)]: fault for number, fault in faults.items()},
         frames=frames,
     )
 

@@ -14,8 +14,8 @@ class FrameSampling:
     "dense" takes frames that lie `stride` apart, a window of `(T - 1) stride + 1` frames: in
     training at a random start, in evaluation in the middle, or several windows spread evenly
     over the clip. "uniform" cuts the whole clip into T equal segments and takes a frame of each:
-    in training at random, in evaluation the middle one. Where a clip is too short, its last frame
-    is taken again.
+    in training at random, in evaluation the middle one. Where a clip is too short, "dense"
+    takes its last frame again and again, and "uniform" repeats frames evenly.
 
     Args:
         frames: T, frames that the model takes; positive.

@@ -7,13 +7,14 @@ import numpy as np
 
 from kerakit.errors import InputError
 from kerakit.extras import need
+from kerakit.image_files import VIDEO_SUFFIXES
 
-EXTENSIONS = (".mp4", ".avi", ".gif", ".webm", ".mov", ".mkv")
+EXTENSIONS = tuple(sorted(VIDEO_SUFFIXES))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Video:
-    """The frames of a video, as a player shows them.
+    """The frames of a video, upright, in the order of time.
 
     Attributes:
         frames: List of uint8 (H, W, 3) arrays, RGB, upright, all of one size.
@@ -56,7 +57,7 @@ def read_video(path, *, frame_rate=None, short_side=None, threads=None):
     kerakit.errors.InputError: no_such_file.mp4: there is no such file.
     """
     for name, value in (("frame_rate", frame_rate), ("short_side", short_side)):
-        if value is not None and not value > 0:
+        if value is not None and not 0 < value < np.inf:
             raise ValueError(f"`{name}` must be positive, got {value}.")
     path = pathlib.Path(path)
     if not path.is_file():
@@ -81,7 +82,8 @@ def _decoded(path, short_side, threads):
     av = need("av", extra="video")
     frames, times = [], []
     try:
-        with av.open(str(path)) as container:
+        # Absolute, as a colon in a relative one would name a protocol of FFmpeg's.
+        with av.open(str(path.absolute()), metadata_errors="replace") as container:
             if not container.streams.video:
                 raise InputError(f"{path} cannot be read as a video (it has no pictures in it).")
             stream = container.streams.video[0]

@@ -73,6 +73,8 @@ class Served:
             batch_size = 1
         batch = []
         for image in encoded:
+            if self.sampling and isinstance(image, bytes):
+                raise ValueError("Each clip must be a list of encoded frames, got bytes.")
             batch.append(image)
             if len(batch) == batch_size:
                 yield from self._answer_batch(batch)

@@ -3,15 +3,13 @@
 import numpy as np
 import tensorflow as tf
 
+from kerakit.data.clip_cache import JPEG_QUALITY, SHORT_SIDE
 from kerakit.data.video_file import read_video
 from kerakit.errors import InputError
 from kerakit.export.file_answers import answered
 from kerakit.extras import MissingExtraError, need
 from kerakit.image_files import VIDEO_SUFFIXES, is_image_alone
 
-# As `clips:DIR` keeps its frames: a video gets the answer by which the model was judged, and a
-# long one in high resolution fits into the memory.
-_SHORT_SIDE, _JPEG_QUALITY = 256, 95
 _STRIP = 8  # frames of a film strip
 
 
@@ -68,7 +66,7 @@ def video_answers(served, files, *, clips=1, batch_size=8):
             yield f"is an image, and this model takes videos ({takes})"
             continue
         try:
-            video = read_video(file, frame_rate=served.frame_rate, short_side=_SHORT_SIDE)
+            video = read_video(file, frame_rate=served.frame_rate, short_side=SHORT_SIDE)
         except MissingExtraError:
             raise  # no file is at fault
         except InputError as error:
@@ -76,7 +74,7 @@ def video_answers(served, files, *, clips=1, batch_size=8):
             continue
         windows = served.sampling.even(len(video.frames), clips=clips).numpy()
         encoded = {
-            number: tf.io.encode_jpeg(video.frames[number], quality=_JPEG_QUALITY).numpy()
+            number: tf.io.encode_jpeg(video.frames[number], quality=JPEG_QUALITY).numpy()
             for number in np.unique(windows)
         }
         sent = ([encoded[number] for number in window] for window in windows)
@@ -104,6 +102,22 @@ def tell_video(answer, classes, *, top):
     return columns, record, lambda path: write_film_strip(answer, classes, title, path)
 
 
+def film_strip(frames):
+    """Eight frames of a clip side by side, from the first to the last.
+
+    Args:
+        frames: N arrays uint8 (H, W, 3).
+
+    Returns:
+        uint8 (H, 8 W + gaps, 3).
+    """
+    height, width, _ = frames[0].shape
+    gap = np.full((height, max(1, width // 32), 3), 255, np.uint8)
+    chosen = np.linspace(0, len(frames) - 1, _STRIP).round().astype(int)
+    parts = [part for number in chosen for part in (frames[number], gap)]
+    return np.concatenate(parts[:-1], axis=1)
+
+
 def write_film_strip(answer, classes, title, path):
     """Draws frames of a video with its answer, and below the score over time of several clips.
 
@@ -114,17 +128,14 @@ def write_film_strip(answer, classes, title, path):
         path: PNG to write; its folder is made if need be.
     """
     figure_module = need("matplotlib.figure", extra="plot")
-    frames, several = answer.video.frames, len(answer.windows) > 1
-    chosen = np.linspace(0, len(frames) - 1, _STRIP).round().astype(int)
-    height, width, _ = frames[0].shape
-    strip_height = min(6.0, 10.0 / _STRIP * height / width)
+    several = len(answer.windows) > 1
+    strip = film_strip(answer.video.frames)
+    strip_height = min(6.0, 10.0 * strip.shape[0] / strip.shape[1])
     sizes = [strip_height + 0.4, *([2.4] if several else [])]
     figure = figure_module.Figure(figsize=(10.0, sum(sizes)), layout="constrained")
     rows = figure.subplots(len(sizes), 1, squeeze=False, height_ratios=sizes)[:, 0]
-    gap = np.full((height, max(1, width // 32), 3), 255, np.uint8)
-    strip = [part for number in chosen for part in (frames[number], gap)][:-1]
-    rows[0].imshow(np.concatenate(strip, axis=1))
-    rows[0].set_title(title)
+    rows[0].imshow(strip)
+    rows[0].set_title(title, parse_math=False)
     rows[0].set_axis_off()
     if several:
         middles = answer.video.times[answer.windows].mean(axis=1)

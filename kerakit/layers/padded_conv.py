@@ -33,12 +33,11 @@ class _PaddedConv:
 
     def call(self, inputs):
         # Keras's Conv1D has a `call` that passes `convolution_op` by.
-        outputs = self._biased(self.convolution_op(inputs, self.kernel))
+        outputs = self.convolution_op(inputs, self.kernel)
+        if self.bias is not None:
+            # Not `+`: on TensorFlow only this becomes a BiasAdd, which fuses with its neighbours.
+            outputs = ops.add(outputs, self.bias)
         return outputs if self.activation is None else self.activation(outputs)
-
-    def _biased(self, outputs):
-        # Not `+`: on TensorFlow only this becomes a BiasAdd, which fuses with its neighbours.
-        return outputs if self.bias is None else ops.add(outputs, self.bias)
 
     def convolution_op(self, inputs, kernel):
         return direct_convolution(
@@ -161,35 +160,17 @@ class PaddedConv3D(_PaddedConv, keras.layers.Conv3D):
     (1, 4, 8, 8, 4)
     """
 
-    def call(self, inputs):
-        if not self._is_of_frames():
-            return super().call(inputs)
-        # The bias before the frames are clips again, or it does not fuse with the convolution.
-        frames, length = self._convolved_frames(inputs, self.kernel)
-        outputs = _as_clips(self._biased(frames), length)
-        return outputs if self.activation is None else self.activation(outputs)
-
     def convolution_op(self, inputs, kernel):
-        if not self._is_of_frames():
+        if self.kernel_size[0] > 1 or self.padding[0] > 0:
             return super().convolution_op(inputs, kernel)
-        return _as_clips(*self._convolved_frames(inputs, kernel))
-
-    def _is_of_frames(self):
-        return self.kernel_size[0] == 1 and self.padding[0] == 0
-
-    def _convolved_frames(self, inputs, kernel):
-        """The chosen frames of all clips as one batch, convolved; and how many a clip has."""
-        clips = inputs[:, :: self.strides[0]] if self.strides[0] > 1 else inputs
-        frames = direct_convolution(
-            ops.reshape(clips, (-1, *ops.shape(clips)[2:])),
+        clips = inputs[:, :: self.strides[0]]
+        frames = ops.reshape(clips, (-1, *ops.shape(clips)[2:]))
+        outputs = direct_convolution(
+            frames,
             ops.squeeze(kernel, 0),
             strides=self.strides[1:],
             padding=self.padding[1:],
             dilation_rate=self.dilation_rate[1:],
             groups=self.groups,
         )
-        return frames, ops.shape(clips)[1]
-
-
-def _as_clips(frames, length):
-    return ops.reshape(frames, (-1, length, *ops.shape(frames)[1:]))
+        return ops.reshape(outputs, (-1, ops.shape(clips)[1], *ops.shape(outputs)[1:]))

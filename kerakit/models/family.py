@@ -32,6 +32,12 @@ def check_classifier(num_classes, *, width=1.0, drop_rate=0.0):
         raise ValueError(f"`drop_rate` must be in [0, 1), got {drop_rate}.")
 
 
+def check_clips(input_shape):
+    """Raises a ValueError unless it has the four sizes of a clip, of which some may be unknown."""
+    if len(input_shape) != 4:
+        raise ValueError(f"`input_shape` must be (T, H, W, C), got {tuple(input_shape)}.")
+
+
 def scaled(filters, width):
     """Filters times a width factor, at least 1."""
     return max(1, round(filters * width))

@@ -135,12 +135,13 @@ def build_segmenter(name, *, from_scratch, optional=None, where_had=None, **opti
     return _built(segmentation, name, options)
 
 
-def build_video_classifier(name, *, optional=None, **options):
+def build_video_classifier(name, *, optional=None, where_had=None, **options):
     """A video classifier of `kerakit.models.video` by its name.
 
     Args:
         name: Name of the builder.
         optional: Dict of options of which those that are None are left to the builder.
+        where_had: The same, of options that not every builder has.
         **options: Options of the builder, among them `input_shape` and `num_classes`.
 
     Returns:
@@ -150,9 +151,14 @@ def build_video_classifier(name, *, optional=None, **options):
         InputError: If there is no such builder, it has no such option, or refuses its value.
     """
     if name == "inflate":
-        raise InputError("--model inflate is given a network of images: take i3d.")
-    options |= {key: value for key, value in (optional or {}).items() if value is not None}
-    if "batch_norm" in inspect.signature(getattr(video, name, _built)).parameters:
+        raise InputError(
+            "--model inflate is given a trained network of images, in Python: "
+            "kerakit.models.video.inflate(network, frames); i3d begins with random weights."
+        )
+    has = inspect.signature(getattr(video, name, _built)).parameters
+    optional = (optional or {}) | {k: v for k, v in (where_had or {}).items() if k in has}
+    options |= {key: value for key, value in optional.items() if value is not None}
+    if "batch_norm" in has:
         options["batch_norm"] = True  # without, random weights learn slowly
     return _built(video, name, options)
 

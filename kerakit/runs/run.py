@@ -126,9 +126,10 @@ class Run:
     def introduce(self, title, model, *, input_shape=None):
         """Says what the model costs, and from how much it learns."""
         train, val, classes = self.data.train_source, self.data.val_source, self.data.classes
+        kind = "videos" if self.data.task == "video" else "images"
         print(f"{title}: {report(model, input_shape).line()}")
         print(
-            f"{train.size} images to learn from, {val.size} held out, {len(classes)} classes",
+            f"{train.size} {kind} to learn from, {val.size} held out, {len(classes)} classes",
             flush=True,
         )
 

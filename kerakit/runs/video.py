@@ -47,6 +47,7 @@ def finish_video_classifier(
         _, averaged = _answers(model, data, preparation, sampling, batch_size, clips=clips)
         right = averaged.argmax(axis=-1) == labels
         metrics[f"accuracy_of_{clips}_clips"] = float(right.mean())
+        print(f"accuracy {right.mean():.4f} by {clips} clips of each video")
 
     plot_curves(run.log.rows, run.folder / "curves.png")
     judged.plot(run.folder / judged.picture)
@@ -62,7 +63,8 @@ def finish_video_classifier(
     ]
     titles = [f"is {data.classes[labels[number]]}" for number in followed]
     plot_scores(scores, titles, data.classes, run.folder / "scores.png")
-    samples = _write_samples(run.folder / "samples", data, sampling)
+    rate = run.settings.get("frame_rate")
+    samples = _write_samples(run.folder / "samples", data, sampling, rate)
 
     return export_and_report(
         run, model, recipe=recipe, data=data, preparation=preparation, sampling=sampling,
@@ -104,7 +106,8 @@ def _answers(model, data, preparation, sampling, batch_size, *, clips):
     )
     labels, probabilities = [], []
     for videos, some_labels in batches.as_numpy_iterator():
-        logits = model.predict_on_batch(videos.reshape(-1, *videos.shape[2:]))
+        flat = videos.reshape(-1, *videos.shape[2:])
+        logits = model.predict(flat, batch_size=batch_size, verbose=0)
         some = np.asarray(keras.ops.softmax(logits)).reshape(-1, clips, logits.shape[-1])
         probabilities.append(some.mean(axis=1))
         labels.append(some_labels)
@@ -125,13 +128,14 @@ def _wrong_first(right):
 def _videos(source, numbers):
     """Dict of the videos of these numbers, uint8 (N, H, W, 3) each."""
     wanted, found = set(numbers), {}
-    for number, example in enumerate(source.dataset().take(max(numbers) + 1)):
-        if number in wanted:
-            found[number] = example["video"].numpy()
+    examples = source.encoded_dataset().take(max(numbers) + 1).as_numpy_iterator()
+    for number, example in enumerate(examples):
+        if number in wanted:  # the others need not be decoded
+            found[number] = np.stack([decode(frame).numpy() for frame in example["frames"]])
     return found
 
 
-def _write_samples(folder, data, sampling):
+def _write_samples(folder, data, sampling, frame_rate):
     """A clip of each of the first classes: films to try the export on, and their frames."""
     folder.mkdir(exist_ok=True)
     samples, seen = [], set()
@@ -143,7 +147,8 @@ def _write_samples(folder, data, sampling):
         chosen = frames[sampling.even(len(frames)).numpy()[0]]
         samples.append(list(chosen))
         name = "".join(c if c.isalnum() else "_" for c in f"{label}_{data.classes[label]}")
-        write_film(folder / f"{name}.gif", [decode(frame).numpy() for frame in frames])
+        pictures = [decode(frame).numpy() for frame in frames]
+        write_film(folder / f"{name}.mkv", pictures, frame_rate=frame_rate)
         if len(samples) == min(_SAMPLES, len(data.classes)):
             break
     return samples

@@ -1,10 +1,11 @@
 """Pictures of clips: film strips with their answers, and scores over time."""
 
+import fractions
+
 import numpy as np
 
+from kerakit.export.video_answers import film_strip
 from kerakit.extras import need
-
-_STRIP = 8  # frames of a film strip
 
 
 def plot_clips(videos, titles, right, path):
@@ -17,15 +18,15 @@ def plot_clips(videos, titles, right, path):
         path: Picture to write, `.png`.
     """
     figure_module = need("matplotlib.figure", extra="plot")
-    figure = figure_module.Figure(figsize=(1.3 * _STRIP, 1.55 * len(videos)), layout="constrained")
+    figure = figure_module.Figure(figsize=(10.4, 1.55 * len(videos)), layout="constrained")
     rows = figure.subplots(len(videos), 1, squeeze=False)[:, 0]
     for axes, video, title, good in zip(rows, videos, titles, right, strict=True):
-        chosen = np.linspace(0, len(video) - 1, _STRIP).round().astype(int)
-        gap = np.full((video.shape[1], max(1, video.shape[2] // 32), 3), 255, np.uint8)
-        strip = [part for number in chosen for part in (video[number], gap)][:-1]
-        axes.imshow(np.concatenate(strip, axis=1))
+        axes.imshow(film_strip(video))
         axes.set_title(
-            title.replace("\n", ", "), fontsize=9, color="darkgreen" if good else "crimson"
+            title.replace("\n", ", "),
+            fontsize=9,
+            color="darkgreen" if good else "crimson",
+            parse_math=False,
         )
         axes.set_axis_off()
     figure.savefig(path, dpi=100)
@@ -53,20 +54,27 @@ def plot_scores(scores, titles, classes, path):
                 frames, probabilities[:, k], label=classes[k], color=f"C{k % 10}", marker=marker
             )
         axes.set_ylim(0, 1.02)
-        axes.set_title(title, fontsize=9)
+        axes.set_title(title, fontsize=9, parse_math=False)
         axes.set_xlabel("frame")
         axes.grid(alpha=0.3)
     figure.axes[0].legend(fontsize=7)
     figure.savefig(path, dpi=100)
 
 
-def write_film(path, frames):
-    """Writes frames as an animated GIF, ten a second.
+def write_film(path, frames, *, frame_rate=None):
+    """Writes frames as a video that loses nothing.
 
     Args:
-        path: File to write, `.gif`.
+        path: File to write, `.mkv`.
         frames: Arrays uint8 (H, W, 3), all of one size.
+        frame_rate: Frames a second; None: ten.
     """
-    pillow = need("PIL.Image", extra="plot")
-    first, *others = map(pillow.fromarray, frames)
-    first.save(path, save_all=True, append_images=others, duration=100, loop=0)
+    av = need("av", extra="video")
+    with av.open(str(path), "w") as file:
+        rate = fractions.Fraction(frame_rate or 10).limit_denominator(1000)
+        stream = file.add_stream("ffv1", rate=rate)
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = "bgr0"
+        for frame in frames:
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        file.mux(stream.encode(None))

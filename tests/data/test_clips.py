@@ -187,7 +187,7 @@ def test_what_is_wrong_with_the_folder(folder, tmp_path):
     root = folder(*TWO_CLASSES)
     (root / "val/up/c.gif").rename(root / "val/c.gif")
     assert message(root).startswith(
-        f"{root}/val/up: no videos in this class folder; add some (.mp4"
+        f"{root}/val/up: no videos in this class folder; add some (.avi"
     )
     (root / "val/up").rmdir()
     (root / "train/up/notes.txt").write_text("x")

@@ -1,5 +1,6 @@
 import re
 
+import av
 import numpy as np
 import pytest
 
@@ -144,3 +145,22 @@ def test_sound_alone_is_no_video(tmp_path):
 def test_settings_must_be_positive(name, tmp_path):
     with pytest.raises(ValueError, match=f"`{name}` must be positive, got 0"):
         read_video(tmp_path / "a.mp4", **{name: 0})
+
+
+def test_titles_that_are_not_utf8_and_names_with_a_colon(tmp_path, monkeypatch):
+    path = write_video(tmp_path / "plain.avi")
+    with av.open(str(path)) as given, av.open(str(tmp_path / "titled.avi"), "w") as made:
+        made.metadata["title"] = "XXXXYYYY"
+        stream = made.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                made.mux(packet)
+    content = (tmp_path / "titled.avi").read_bytes()
+    assert b"XXXXYYYY" in content
+    (tmp_path / "12:30.avi").write_bytes(content.replace(b"XXXXYYYY", b"caf\xe9 \xfcx"))
+    monkeypatch.chdir(tmp_path)
+    expected = read_video(path).frames
+    found = read_video("12:30.avi").frames
+    assert len(found) == len(expected)
+    np.testing.assert_array_equal(found, expected)

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -82,13 +83,28 @@ def test_a_run_leaves_all_that_it_promises(more, filmed, run, tmp_path, capsys):
     files = sorted(str(path) for path in filmed.glob("val/*/*.mp4"))
     assert cli.main(["predict", str(folder / "savedmodel"), *files]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 6
+    assert cli.main(["predict", str(folder / "savedmodel"), str(folder / "samples")]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(CLASSES)
+
+
+@pytest.mark.parametrize("preset", ["moving-digits", "motion"])
+@pytest.mark.parametrize(
+    "model",
+    ["single_frame", "early_fusion", "late_fusion", "c3d", "r3d_18", "mc3_18", "r2plus1d_18",
+     "i3d", "slowfast", "video_transformer"],
+)  # fmt: skip
+def test_every_approach_is_one_flag_away(preset, model):
+    config = dataclasses.replace(video.PRESETS[preset][1], model=model, width=0.0625)
+    built = video.build(config, 5)
+    assert built.input_shape == (None, config.frames, *config.size, 3)
+    assert built.output_shape == (None, 5)
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--model", "resnet18"], "--model resnet18 is none of "),
-        (["--model", "inflate"], "--model inflate is given a network of images: take i3d"),
+        (["--model", "inflate"], "--model inflate is given a trained network of images"),
         (["--fusion", "average"], "--fusion is nothing that r2plus1d_18 has"),
         (["--flip", "both", "--flip-swaps", "left:up"], "--flip-swaps must be pairs of the class"),
         (["--flip-swaps", "left:right", "right:left"], "--flip-swaps must name each class once"),

@@ -24,7 +24,7 @@ def c3d(
     input_shape=(16, 112, 112, 3),
     num_classes=101,
     normalization="kinetics",
-    temporal_strides=(1, 2, 2, 2, 2),
+    temporal_strides=None,
     batch_norm=False,
     drop_rate=0.5,
     width=1.0,
@@ -41,7 +41,8 @@ def c3d(
             `temporal_strides`, H and W at least 16.
         num_classes: K, size of the output.
         normalization: First layer, see `kerakit.models.normalization.normalize`.
-        temporal_strides: Frames that each of the five poolings makes one of.
+        temporal_strides: Frames that each of the five poolings makes one of; None: 1, and then
+            2 as long as there are two left, so (1, 2, 2, 2, 2) from 16 frames on.
         batch_norm: Whether a norm follows each convolution. The paper's network has none and
             learns slowly from nothing.
         drop_rate: Share of features dropped in training after each hidden layer, [0, 1).
@@ -67,6 +68,9 @@ def c3d(
     ((None, 5), 128)
     """
     check_classifier(num_classes, width=width, drop_rate=drop_rate)
+    if temporal_strides is None:
+        _check_input(input_shape, 1)
+        temporal_strides = _halvings(input_shape[0])
     strides = per_axis(temporal_strides, len(BLOCKS), "temporal_strides")
     _check_input(input_shape, math.prod(strides))
     clips = keras.Input(input_shape, name="clips")
@@ -86,6 +90,12 @@ def c3d(
         x = layers.Dropout(drop_rate, name=f"dropout{number}")(x)
     logits = layers.Dense(num_classes, dtype="float32", name="fc8")(x)
     return keras.Model(clips, logits, name=name)
+
+
+def _halvings(frames):
+    """Strides of the poolings: the first keeps all frames, the others halve what is left."""
+    possible = min(len(BLOCKS) - 1, frames.bit_length() - 1)
+    return (1, *[2] * possible, *[1] * (len(BLOCKS) - 1 - possible))
 
 
 def _pooled_in():

@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from kerakit.models.family import check_classifier, scaled
+from kerakit.models.family import check_classifier, check_clips, scaled
 from kerakit.models.normalization import normalize
 from kerakit.models.video.mean_of_windows import MeanOfWindows
 from kerakit.models.video.video_bottleneck import (
@@ -73,6 +73,7 @@ def i3d(
     ((None, 6), 5)
     """
     check_classifier(num_classes, width=width, drop_rate=drop_rate)
+    check_clips(input_shape)
     check_depth(depth)
     frames = input_shape[0]
     if not isinstance(temporal_stride, int) or not 1 <= temporal_stride <= (frames or 2**31):

@@ -22,7 +22,7 @@ class SlowFrames(keras.layers.Layer):
         (B, T // alpha, ...) tensor.
 
     Raises:
-        ValueError: If `alpha` is not a positive integer.
+        ValueError: If `alpha` is not a positive integer, or does not divide T.
 
     Example:
 
@@ -39,6 +39,8 @@ class SlowFrames(keras.layers.Layer):
 
     def call(self, clips):
         frames = ops.shape(clips)[1]
+        if isinstance(frames, int) and (frames < 1 or frames % self.alpha):
+            raise ValueError(f"`clips` must have a multiple of {self.alpha} frames, got {frames}.")
         kept = frames // self.alpha
         # Of one frame the first: 0 over anything.
         indices = ops.arange(kept) * (frames - 1) // ops.maximum(kept - 1, 1)

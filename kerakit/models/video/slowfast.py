@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from kerakit.models.conv_bn_relu import conv_bn_relu
-from kerakit.models.family import check_classifier, member, scaled
+from kerakit.models.family import check_classifier, check_clips, member, scaled
 from kerakit.models.normalization import normalize
 from kerakit.models.video.mean_of_windows import MeanOfWindows
 from kerakit.models.video.slow_frames import SlowFrames
@@ -80,6 +80,7 @@ def slowfast(
     ((None, 6), 2)
     """
     check_classifier(num_classes, width=width, drop_rate=drop_rate)
+    check_clips(input_shape)
     check_depth(depth)
     if variant not in VARIANTS:
         raise ValueError(f"`variant` must be one of {tuple(VARIANTS)}, got {variant!r}.")

@@ -5,7 +5,7 @@ from keras import layers
 
 from kerakit.layers.conv_2plus1d import factorised_filters
 from kerakit.models.conv_bn_relu import conv_bn_relu
-from kerakit.models.family import check_classifier, member, scaled
+from kerakit.models.family import check_classifier, check_clips, member, scaled
 from kerakit.models.normalization import normalize
 from kerakit.ops.convolution_geometry import per_axis
 
@@ -64,6 +64,7 @@ def _builder(family, temporal_strides, summary):
             space and time as the first, and the mixed network has no stride in time.
         """
         check_classifier(num_classes, width=width)
+        check_clips(input_shape)
         if stem not in STEMS:
             raise ValueError(f"`stem` must be one of {STEMS}, got {stem!r}.")
         strides = per_axis(temporal_strides, len(FILTERS), "temporal_strides")

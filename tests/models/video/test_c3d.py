@@ -50,7 +50,7 @@ def test_strides_in_time_let_short_clips_in():
     ("options", "message"),
     [
         (
-            {"input_shape": (8, 112, 112, 3)},
+            {"input_shape": (8, 112, 112, 3), "temporal_strides": (1, 2, 2, 2, 2)},
             r"must be \(T, H, W, C\) with T at least 16 and H and W at least 16, got \(8, 112",
         ),
         ({"input_shape": (16, 112, 15, 3)}, r"at least 16, got \(16, 112, 15, 3\)"),
