@@ -20,6 +20,7 @@ class DividedSpaceTimeBlock(TransformerBlock):
     Args:
         num_heads: h, which divides d.
         frames: T, which divides the number of tokens.
+        activation: Of the feed-forward.
         **options: As in `TransformerBlock`, whose norm stands before each branch here; without
             `norm` and `causal`.
 

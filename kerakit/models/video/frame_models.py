@@ -74,7 +74,10 @@ def early_fusion(
         input_shape: (T, H, W, C) of the raw pixels, 0..255.
         num_classes: K, size of the output.
         normalization: First layer, see `kerakit.models.normalization.normalize`.
-        depth: As in `single_frame`; so are `stem`, `width` and `name`.
+        depth: Of the ResNet: 18, 34, 50, 101 or 152.
+        stem: `"imagenet"`, or `"small"` for frames of 8 to 64 pixels, as in `resnet18`.
+        width: Factor on the filters (64, 128, 256, 512).
+        name: Name of the model.
 
     Returns:
         `keras.Model` from (B, T, H, W, C) pixels to (B, K) logits.
@@ -123,7 +126,10 @@ def late_fusion(
         num_classes: K, size of the output.
         normalization: First layer, see `kerakit.models.normalization.normalize`.
         fusion: "average", "concatenation" or "recurrent".
-        depth: As in `single_frame`; so are `stem`, `width` and `name`.
+        depth: Of the ResNet: 18, 34, 50, 101 or 152.
+        stem: `"imagenet"`, or `"small"` for frames of 8 to 64 pixels, as in `resnet18`.
+        width: Factor on the filters (64, 128, 256, 512).
+        name: Name of the model.
 
     Returns:
         `keras.Model` from (B, T, H, W, C) pixels to (B, K) logits.
