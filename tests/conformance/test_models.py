@@ -100,7 +100,7 @@ def test_a_training_step_under_xla(case, plain):
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision(case, plain, policy):
-    attends = case.part.__module__.endswith("vision_transformer")
+    attends = case.part.__module__.endswith(("vision_transformer", "video_transformer"))
     if attends and policy == "mixed_float16" and keras.backend.backend() == "jax":
         pytest.skip("JAX's attention asks for float16 products that its CPU does not have")
     before = keras.config.dtype_policy()
