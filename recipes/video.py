@@ -1,5 +1,9 @@
 """Video classification: what happens in a clip, by any of nine kinds of network.
 
+Expect accuracy 0.92 (seeds 0, 1, 2) on 102 thermal clips, in which direction something flies, 203 s
+from the start to the verified export at most; two CPU cores, 2026-11-28:
+    python -m recipes.video motion --data clips:DIR
+
 Your own clips, in DIR/CLASS/*.mp4 (or DIR/train/CLASS and DIR/val/CLASS):
     python -m recipes.video folder --data clips:DIR --model r2plus1d_18
 
