@@ -12,7 +12,7 @@ import pathlib
 import subprocess
 import sys
 
-from kerakit.runs import is_finished
+from kerakit.runs import is_finished, place
 
 # Below 1 GMAC a clip of 16 x 64 x 64 each, and about as long a step as the others.
 APPROACHES = {
@@ -53,7 +53,7 @@ def main():
 def trained(approach, options, arguments):
     """The figures of one approach, of a run that is made now if need be."""
     name = "-".join("".join(c if c.isalnum() else " " for c in approach.lower()).split())
-    name = f"approach-{name}-{arguments.epochs}-{arguments.seed}"
+    name = f"{place(arguments.data)}-{name}-{arguments.epochs}-{arguments.seed}"
     folder = arguments.workdir / name
     if not is_finished(folder):
         print(f"{approach}: {folder}", flush=True)

@@ -177,12 +177,13 @@ def train(config):
     name = config.name or f"video-{kerakit.runs.place(config.data)}"
     run = kerakit.runs.Run(config, name=name, data=data, monitor=aim.monitor)
     run.introduce(config.model, model)
+    averages = [training.EvaluateAverages()] if config.ema else []
     training.fit(
         model, batches, epochs=config.epochs, state=run.state,
         validation=kerakit.data.clip_validation_batches(
             data, preparation, sampling, batch_size=config.batch_size
         ),
-        callbacks=run.callbacks(*[training.EvaluateAverages()] * (config.ema > 0)),
+        callbacks=run.callbacks(*averages),
     )  # fmt: skip
     if config.precision != "float32":
         trained, model = model, build(config, len(data.classes))

@@ -119,42 +119,22 @@ def load(
         )
     if frame_rate is not None and kind != "clips":
         raise InputError(f"`frame_rate` works on clips:DIR alone, got it with {source}.")
+    rules = {
+        "seed": seed,
+        "val_fraction": val_fraction,
+        "group_by": group_by,
+        "skip_bad": skip_bad,
+    }
     if task == "video":
-        return _load_clips(
-            source,
-            kind,
-            place,
-            seed=seed,
-            val_fraction=val_fraction,
-            group_by=group_by,
-            skip_bad=skip_bad,
-            frame_rate=frame_rate,
-        )
+        return _load_clips(source, kind, place, **rules, frame_rate=frame_rate)
     if kind in ("clips", "moving-digits"):
         raise InputError(f"{source} has clips: `task` must be video, got {task!r}.")
     if task == "segmentation":
-        return _load_masks(
-            source,
-            kind,
-            place,
-            seed=seed,
-            val_fraction=val_fraction,
-            group_by=group_by,
-            skip_bad=skip_bad,
-        )
+        return _load_masks(source, kind, place, **rules)
     if kind == "masks":
         raise InputError(f"{source} has masks: `task` must be segmentation, got {task!r}.")
     if task in _OF_OBJECTS:
-        return _load_objects(
-            source,
-            kind,
-            place,
-            task=task,
-            seed=seed,
-            val_fraction=val_fraction,
-            group_by=group_by,
-            skip_bad=skip_bad,
-        )
+        return _load_objects(source, kind, place, task=task, **rules)
     if kind in _WITH_OBJECTS and kind != "tfds":
         raise InputError(f"{source} has boxes: `task` must be detection, got {task!r}.")
     if task == "multi_label" and (source == "digits" or kind == "folder"):
@@ -165,18 +145,9 @@ def load(
     if source == "digits":
         return load_digits()
     if kind == "folder" and place:
-        return load_folder(
-            place, seed=seed, val_fraction=val_fraction, group_by=group_by, skip_bad=skip_bad
-        )
+        return load_folder(place, **rules)
     if kind == "csv" and place:
-        return load_table(
-            place,
-            task=task,
-            seed=seed,
-            val_fraction=val_fraction,
-            group_by=group_by,
-            skip_bad=skip_bad,
-        )
+        return load_table(place, task=task, **rules)
     if kind == "tfds" and place:
         return load_tfds(place, task=task, seed=seed, val_fraction=val_fraction)
     hint = f" For that folder give folder:{source}." if pathlib.Path(source).is_dir() else ""

@@ -1,4 +1,4 @@
-"""A trained model to a SavedModel that takes the bytes of images."""
+"""A trained model to a SavedModel that takes the bytes of images, or of the frames of clips."""
 
 from pathlib import Path
 
