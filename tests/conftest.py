@@ -16,7 +16,16 @@ import pytest
 
 # What other backends leave out: what needs TensorFlow's (data, export and what stands on
 # them), and what is the same on all (claims about formulas, pictures, tables).
-TENSORFLOW_ONLY = ("data", "augment", "export", "runs", "training", "recipes", "test_cli.py")
+TENSORFLOW_ONLY = (
+    "data",
+    "augment",
+    "export",
+    "runs",
+    "training",
+    "recipes",
+    "test_cli.py",
+    "test_cli_videos.py",
+)
 NO_BACKEND = ("claims", "metrics/test_confusion_picture.py", "test_coverage.py", "test_extras.py")
 collect_ignore = []
 if keras.backend.backend() != "tensorflow":
