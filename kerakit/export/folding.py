@@ -35,17 +35,19 @@ _LINEAR = (
 def fold(model):
     """A model for inference, with norms folded into the layers before them.
 
-    A norm with `s = gamma / sqrt(moving_variance + epsilon)` behind a layer of kernel W and bias
-    b is a layer of kernel `W s` and bias `(b - moving_mean) s + beta`. Both are computed in
-    float64. Folded is each norm that is the only reader of a Dense, a Conv1D to Conv3D or a
-    DepthwiseConv2D (Keras's, or kerakit's padded ones) without an activation, channels last and
-    in float32 or float64, also inside nested models. The layer keeps its name, and the norm is
-    gone. A `Conv2Plus1D` becomes its steps, two convolutions, and takes both the norm inside it
-    and the one behind it. Everything else stays, such as a norm before its convolution, as in
-    DenseNet: it does not go through the ReLU between them. In half precision nothing is folded,
-    as the new kernel would be rounded otherwise than the old one's answers; nor in a model that
-    pools with indices: of two maxima that are as good as equal the last digit chooses, and with
-    it a pixel's place.
+    A norm with `s = gamma / sqrt(moving_variance + epsilon)` behind a layer of kernel W and bias b
+    is a layer of kernel `W s` and bias `(b - moving_mean) s + beta`. Both are computed in float64.
+    Folded is each norm that is the only reader of a Dense, a Conv1D to Conv3D or a DepthwiseConv2D
+    (Keras's, or kerakit's padded ones) without an activation, channels last and in float32 or
+    float64, also inside nested models. The layer keeps its name, and the norm is gone. A
+    `Conv2Plus1D` becomes its steps, two convolutions, and takes both the norm inside it and the one
+    behind it. With the norm of a `PaddedConv3D` goes the ReLU behind it, since the reshape that
+    ends a convolution of frames would keep TensorFlow from fusing the two ((2+1)D networks answer
+    in 0.85 of the time). Everything else stays, such as a norm before its convolution, as in
+    DenseNet: it does not go through the ReLU between them. In half precision nothing is folded, as
+    the new kernel would be rounded otherwise than the old one's answers; nor in a model that pools
+    with indices: of two maxima that are as good as equal the last digit chooses, and with it a
+    pixel's place.
 
     The model is left as it was. The layers that stay are its own and hold its weights; what is
     folded no longer follows them.
@@ -78,7 +80,7 @@ def fold(model):
     )
     graph = taken_apart(keras.Model(inputs, outputs, name=model.name))
     readers, uses = _counts(graph)
-    nested, folded, made, calls = {}, {}, {}, itertools.count()
+    nested, folded, made, rectified, calls = {}, {}, {}, {}, itertools.count()
 
     def replacement(layer):
         if not isinstance(layer, keras.Model):
@@ -89,13 +91,21 @@ def fold(model):
 
     def call(layer, *arguments, **options):
         number = next(calls)
+        if arguments and rectified.pop(id(arguments[0]), None) is not None:
+            return arguments[0]  # by its only reader, the ReLU that is in it
         producer = made.get(id(arguments[0])) if len(arguments) == 1 else None
-        if producer and readers[producer.number] == 1 and _fits(producer, layer, options):
+        if producer and len(readers[producer.number]) == 1 and _fits(producer, layer, options):
             pair = id(producer.layer), id(layer)
+            is_shared = uses[id(producer.layer)] > 1
+            takes_relu = not is_shared and _takes_relu(producer.layer, readers[number])
             if pair not in folded:
-                is_shared = uses[id(producer.layer)] > 1
                 folded[pair] = _folded(producer, layer, is_shared)
-            return folded[pair](*producer.arguments, **producer.options)
+                if takes_relu:
+                    folded[pair].activation = keras.activations.relu
+            output = folded[pair](*producer.arguments, **producer.options)
+            if takes_relu:
+                rectified[id(output)] = output
+            return output
         output = layer(*arguments, **options)
         if type(layer) in _LINEAR:
             made[id(output)] = _Call(number, layer, arguments, options, output)
@@ -111,24 +121,24 @@ _Call = collections.namedtuple("_Call", "number layer arguments options output")
 
 
 def _counts(graph):
-    """Readers of what each call of a graph gives, by its number, and calls of each layer."""
-    readers, uses = collections.Counter(), collections.Counter()
+    """Layers that read what each call of a graph gives, by its number, and calls of each layer."""
+    readers, uses = collections.defaultdict(list), collections.Counter()
     numbers, calls, kept = {}, itertools.count(), []
 
-    def read(structure):
+    def read(structure, reader):
         for tensor in keras.tree.flatten(structure):
-            readers[numbers.get(id(tensor))] += 1
+            readers[numbers.get(id(tensor))].append(reader)
 
     def call(layer, *arguments, **options):
         uses[id(layer)] += 1
-        read((arguments, options))
+        read((arguments, options), layer)
         number, outputs = next(calls), layer(*arguments, **options)
         kept.append(outputs)
         numbers.update({id(tensor): number for tensor in keras.tree.flatten(outputs)})
         return outputs
 
     copy = keras.models.clone_model(graph, clone_function=lambda layer: layer, call_function=call)
-    read(copy.output)
+    read(copy.output, None)
     return readers, uses
 
 
@@ -155,6 +165,17 @@ def _fits(producer, norm, options):
         and axis in (-1, len(producer.output.shape) - 1)
         and layer.dtype_policy.quantization_mode is None
         and {layer.compute_dtype, norm.compute_dtype} <= {"float32", "float64"}
+    )
+
+
+def _takes_relu(layer, readers):
+    """Whether a ReLU, and it alone, reads the norm of this convolution."""
+    relu = readers[0] if len(readers) == 1 else None
+    return (
+        type(layer) is PaddedConv3D
+        and type(relu) is keras.layers.ReLU
+        and relu.compute_dtype == layer.compute_dtype
+        and not (relu.max_value is not None or relu.negative_slope or relu.threshold)
     )
 
 

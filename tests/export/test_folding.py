@@ -233,3 +233,31 @@ def test_the_folded_model_is_a_model(rng, tmp_path):
 def test_left_alone_where_places_of_maxima_are_handed_on():
     model = segmentation.segnet(input_shape=(32, 32, 3), num_classes=2, width=0.0625)
     assert fold(model) is model
+
+
+def relu_names(model):
+    return [layer.name for layer in model.layers if isinstance(layer, layers.ReLU)]
+
+
+def test_a_convolution_of_clips_takes_the_relu_behind_its_norm(rng):
+    clips = keras.Input((3, 6, 6, 2))
+    x = layers.BatchNormalization()(PaddedConv3D(4, (1, 3, 3), padding=None, name="a")(clips))
+    x = layers.BatchNormalization()(PaddedConv3D(4, (3, 1, 1), name="b")(layers.ReLU()(x)))
+    folded = assert_folds(keras.Model(clips, layers.ReLU()(x)), rng, left=[])
+    assert [layer.name for layer in folded.layers[1:]] == ["a", "b"]
+
+
+@pytest.mark.parametrize("case", ["limited", "read twice", "shared", "an output"])
+def test_leaves_the_relu_where_it_is_not_the_convolutions_alone(case, rng):
+    clips = keras.Input((3, 6, 6, 2))
+    convolution = PaddedConv3D(2, (1, 3, 3), padding=None)
+    x = layers.BatchNormalization()(convolution(clips))
+    relu = layers.ReLU(6 if case == "limited" else None, name="relu")
+    y = relu(x)
+    if case == "read twice":
+        y = layers.Add()([x, y])
+    if case == "shared":
+        y = layers.Add()([y, layers.BatchNormalization()(convolution(layers.Subtract()([y, x])))])
+    outputs = [x, y] if case == "an output" else y
+    folded = assert_folds(keras.Model(clips, outputs), rng, left=[])
+    assert relu_names(folded) == ["relu"]
