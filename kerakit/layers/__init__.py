@@ -7,13 +7,16 @@ from kerakit.layers.conv_2plus1d import Conv2Plus1D
 from kerakit.layers.crop_like import CropLike
 from kerakit.layers.divided_space_time_block import DividedSpaceTimeBlock
 from kerakit.layers.drop_path import DropPath
+from kerakit.layers.each_frame import EachFrame
 from kerakit.layers.feature_pyramid import FeaturePyramid
 from kerakit.layers.feed_forward import FeedForward
 from kerakit.layers.fft_conv2d import FFTConv2D
 from kerakit.layers.frozen_batch_normalization import FrozenBatchNormalization
 from kerakit.layers.im2col_conv2d import Im2ColConv2D
+from kerakit.layers.inflated_conv import InflatedConv3D
 from kerakit.layers.instance_normalization import InstanceNormalization
 from kerakit.layers.max_unpool import MaxUnpool2D
+from kerakit.layers.mean_of_windows import MeanOfWindows
 from kerakit.layers.mixture_of_experts import MixtureOfExperts
 from kerakit.layers.nearest_neighbors import NearestNeighbors
 from kerakit.layers.non_max_suppression import NonMaxSuppression
@@ -32,6 +35,7 @@ from kerakit.layers.roi_align import MultiScaleRoIAlign, RoIAlign
 from kerakit.layers.roi_pool import RoIPool
 from kerakit.layers.scale_by_max import ScaleByMax
 from kerakit.layers.sine_position_embedding import SinePositionEmbedding
+from kerakit.layers.slow_frames import SlowFrames
 from kerakit.layers.standardize_by_example import StandardizeByExample
 from kerakit.layers.transformer_block import TransformerBlock
 from kerakit.layers.transformer_decoder_block import TransformerDecoderBlock
@@ -45,14 +49,17 @@ __all__ = [
     "CropLike",
     "DividedSpaceTimeBlock",
     "DropPath",
+    "EachFrame",
     "FFTConv2D",
     "FeaturePyramid",
     "FeedForward",
     "FrozenBatchNormalization",
     "Im2ColConv2D",
+    "InflatedConv3D",
     "InstanceNormalization",
     "MaxPooling2DWithIndices",
     "MaxUnpool2D",
+    "MeanOfWindows",
     "MixtureOfExperts",
     "MultiScaleRoIAlign",
     "NearestNeighbors",
@@ -72,6 +79,7 @@ __all__ = [
     "RoIPool",
     "ScaleByMax",
     "SinePositionEmbedding",
+    "SlowFrames",
     "StandardizeByExample",
     "TransformerBlock",
     "TransformerDecoderBlock",

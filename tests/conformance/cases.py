@@ -199,6 +199,15 @@ CASES = [
         inputs=(RNG.normal(size=(2, 4, 8, 8, 3)).astype("float32"),),
     ),
     Case(layers.PositionEmbedding, inputs=(TOKENS,)),
+    Case(
+        layers.EachFrame,
+        {"layer": layers.PaddedMaxPooling2D(2), "stride": 2},
+        inputs=(CLIPS,),
+        differentiable=False,  # the layer inside has a dtype of its own
+    ),
+    Case(layers.InflatedConv3D, {"filters": 3, "kernel_size": (3, 3, 3)}, inputs=(CLIPS,)),
+    Case(layers.MeanOfWindows, {"window_size": (2, 2, 2)}, inputs=(CLIPS,)),
+    Case(layers.SlowFrames, {"alpha": 2}, inputs=(CLIPS[:, :2],)),
     Case(layers.ResizeLike, inputs=([MAPS, TALL_MAPS],)),
     Case(
         layers.RoIAlign,

@@ -3,9 +3,9 @@
 import keras
 from keras import layers
 
+from kerakit.layers import MeanOfWindows
 from kerakit.models.family import check_classifier, check_clips, scaled
 from kerakit.models.normalization import normalize
-from kerakit.models.video.mean_of_windows import MeanOfWindows
 from kerakit.models.video.video_bottleneck import (
     BLOCKS,
     FILTERS,

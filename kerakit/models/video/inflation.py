@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from kerakit.layers import EachFrame, InflatedConv3D
 from kerakit.layers.batch_normalization import BatchNormalization
 from kerakit.layers.drop_path import DropPath
 from kerakit.layers.frozen_batch_normalization import FrozenBatchNormalization
@@ -15,8 +16,6 @@ from kerakit.layers.padded_depthwise_conv import PaddedDepthwiseConv2D
 from kerakit.layers.padded_max_pooling import PaddedMaxPooling2D
 from kerakit.layers.scale_by_max import ScaleByMax
 from kerakit.layers.standardize_by_example import StandardizeByExample
-from kerakit.models.video.each_frame import EachFrame
-from kerakit.models.video.inflated_conv import InflatedConv3D
 
 # The very classes: what a subclass adds would be lost, or wrong for a clip.
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, PaddedConv2D, PaddedDepthwiseConv2D)

@@ -3,11 +3,10 @@
 import keras
 from keras import layers
 
+from kerakit.layers import MeanOfWindows, SlowFrames
 from kerakit.models.conv_bn_relu import conv_bn_relu
 from kerakit.models.family import check_classifier, check_clips, member, scaled
 from kerakit.models.normalization import normalize
-from kerakit.models.video.mean_of_windows import MeanOfWindows
-from kerakit.models.video.slow_frames import SlowFrames
 from kerakit.models.video.video_bottleneck import (
     BLOCKS,
     FILTERS,
@@ -51,7 +50,7 @@ def slowfast(
     Args:
         input_shape: (T, H, W, C) of the raw pixels, 0..255; T, a multiple of alpha, H and W may
             be None. The slow path takes T / alpha frames from the first to the last, see
-            `kerakit.models.video.slow_frames.SlowFrames`.
+            `kerakit.layers.SlowFrames`.
         num_classes: K, size of the output.
         normalization: First layer, see `kerakit.models.normalization.normalize`;
             pytorchvideo's checkpoints were trained with `"pytorchvideo"`.

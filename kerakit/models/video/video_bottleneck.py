@@ -2,9 +2,9 @@
 
 from keras import layers
 
+from kerakit.layers import EachFrame
 from kerakit.layers.padded_max_pooling import PaddedMaxPooling2D
 from kerakit.models.conv_bn_relu import conv_bn_relu
-from kerakit.models.video.each_frame import EachFrame
 
 FILTERS = (64, 128, 256, 512)
 EXPANSION = 4  # a bottleneck's last convolution has four times the filters

@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 
 from kerakit import cost, weights
-from kerakit.layers import PaddedMaxPooling2D
+from kerakit.layers import EachFrame, MeanOfWindows, PaddedMaxPooling2D
 from kerakit.models.video import i3d
-from kerakit.models.video.each_frame import EachFrame
-from kerakit.models.video.mean_of_windows import MeanOfWindows
 from tests.golden import video_two_paths
 
 SMALL = {"input_shape": (4, 32, 32, 3), "num_classes": 5, "depth": 18, "width": 0.125}

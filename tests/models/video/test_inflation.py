@@ -6,10 +6,10 @@ import pytest
 from keras import layers
 
 from kerakit import weights
+from kerakit.layers import InflatedConv3D
 from kerakit.models import classification
 from kerakit.models.classification.keras_application import keras_application
 from kerakit.models.video import inflate
-from kerakit.models.video.inflated_conv import InflatedConv3D
 from tests.golden import classifiers
 
 PRETRAINED = "pretrained/mobilenet_v2_torchvision_b0353104.npz"  # beside the packs

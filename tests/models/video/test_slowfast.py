@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from kerakit import cost, weights
+from kerakit.layers import SlowFrames
 from kerakit.models import video
-from kerakit.models.video.slow_frames import SlowFrames
 from tests.golden import video_two_paths
 
 SMALL = {"input_shape": (8, 32, 32, 3), "num_classes": 5, "depth": 18, "width": 0.25}

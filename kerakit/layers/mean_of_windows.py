@@ -42,10 +42,13 @@ class MeanOfWindows(keras.layers.Layer):
         self.window_size = per_axis(window_size, 3, "window_size")
 
     def call(self, inputs):
-        sizes = ops.shape(inputs)[1:4]
-        time, height, width = map(_shares, sizes, self.window_size)
+        dtype = keras.backend.result_type(inputs.dtype, "float32")
+        time, height, width = (
+            _shares(size, window, dtype)
+            for size, window in zip(ops.shape(inputs)[1:4], self.window_size, strict=True)
+        )
         shares = time[:, None, None] * height[:, None] * width
-        total = ops.sum(ops.cast(inputs, "float32") * shares[..., None], axis=(1, 2, 3))
+        total = ops.sum(ops.cast(inputs, dtype) * shares[..., None], axis=(1, 2, 3))
         return ops.cast(total, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
@@ -55,11 +58,11 @@ class MeanOfWindows(keras.layers.Layer):
         return {**super().get_config(), "window_size": self.window_size}
 
 
-def _shares(size, window):
-    """(size,) float32 weights: windows that hold a cell, over cells of all windows."""
+def _shares(size, window, dtype):
+    """(size,) weights of a cell: windows that hold a cell, over cells of all windows."""
     window = ops.minimum(window, size)
     windows = size - window + 1
     places = ops.arange(size)
     from_ends = ops.minimum(places + 1, size - places)
     holding = ops.minimum(from_ends, ops.minimum(window, windows))
-    return ops.cast(holding, "float32") / ops.cast(window * windows, "float32")
+    return ops.cast(holding, dtype) / ops.cast(window * windows, dtype)
