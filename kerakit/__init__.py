@@ -15,6 +15,8 @@ __all__ = [
     "callbacks",
     "cost",
     "data",
+    "diagnose",
+    "explain",
     "export",
     "gradients",
     "initializers",

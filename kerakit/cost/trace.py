@@ -15,7 +15,7 @@ from kerakit.cost.activation_cost import activation_cost
 from kerakit.cost.counted import Counted, RuleError, counted_by, own_weights
 from kerakit.cost.field import Field
 from kerakit.cost.rule import Call, Cost, size_in_bytes, tensors_in
-from kerakit.cost.watching import watching
+from kerakit.watching import watching
 
 
 class Trace:

@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 # every backend, cannot hold them. Each has tests of its own under tests/.
 TENSORFLOW_ONLY = {"augment", "data", "export", "runs", "training"}
 # Tools that look at parts or fill them: nothing of them is part of a model.
-TOOLS = {"cost", "gradients", "weights"}
+TOOLS = {"cost", "diagnose", "explain", "gradients", "weights"}
 # Holds packages of builders, which come below.
 NESTED = {"models"}
 PACKAGES = sorted(set(kerakit.__all__) - TENSORFLOW_ONLY - TOOLS - NESTED)
