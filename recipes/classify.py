@@ -36,8 +36,7 @@ class Config:
     width: float | None = None
     """Factor on the network's filters; a smaller one trains faster."""
     stem: Literal["imagenet", "small"] | None = None
-    """A ResNet's first layers: imagenet (the default) halves the image twice, small keeps images
-    of 8 to 64 pixels."""
+    """A ResNet's stem: imagenet (default) halves the image twice, small is for 8 to 64 pixels."""
     normalization: Literal["imagenet", "image_max"] | None = "imagenet"
     """First layer: ImageNet's statistics, or each image over its brightest pixel."""
     size: tuple[int, int] = (96, 96)
@@ -100,6 +99,8 @@ class Config:
     """A .keras or .weights.h5 file of the same network to start from."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     """What layers compute in while they learn; the export computes in float32 always."""
+    explain: bool = False
+    """Draw heat maps of what answers go by, and export with them: `kerakit predict --explain`."""
     jit: bool = False
     """Compile with XLA."""
     seed: int = 0
@@ -170,6 +171,7 @@ def train(config):
         jit_compile=True if config.jit else "auto",
     )
 
+    explain = kerakit.runs.explanation_of(model) if config.explain else None
     # Only now that all is in order does a run begin.
     name = config.name or f"classify-{kerakit.runs.place(config.data)}"
     run = kerakit.runs.Run(config, name=name, data=data, monitor=aim.monitor)
@@ -184,18 +186,16 @@ def train(config):
         model.set_weights(trained.get_weights())
     return kerakit.runs.finish_classifier(
         run, model, recipe="classify", data=data, preparation=preparation,
-        batch_size=config.batch_size, keep=config.keep,
+        batch_size=config.batch_size, keep=config.keep, explain=explain,
     )  # fmt: skip
 
 
 def build(config, num_classes):
     return kerakit.runs.build_classifier(
-        config.model,
-        input_shape=(*config.size, config.channels),
-        num_classes=num_classes,
+        config.model, input_shape=(*config.size, config.channels), num_classes=num_classes,
         normalization=config.normalization,
         optional={"width": config.width, "stem": config.stem},
-    )
+    )  # fmt: skip
 
 
 def training_batches(config, data, preparation):

@@ -16,11 +16,16 @@ def write_captioned(image_file, lines, path):
         lines: Lines of text.
         path: PNG to write; its folder is made if need be.
     """
+    shown, _ = at_a_readable_size(upright(image_file), narrowest=_NARROWEST, widest=_WIDEST)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    captioned(shown, lines).save(path)
+
+
+def captioned(shown, lines):
+    """A `PIL.Image.Image` with lines of text below it."""
     pillow = need("PIL.Image", extra="plot")
     drawing = need("PIL.ImageDraw", extra="plot")
     letters = font(_FONT_SIZE)
-    shown, _ = at_a_readable_size(upright(image_file), narrowest=_NARROWEST, widest=_WIDEST)
-
     line_height = _FONT_SIZE + _MARGIN
     text_width = max((int(letters.getlength(line)) + 1 for line in lines), default=0)
     width = max(shown.width, text_width + 2 * _MARGIN)
@@ -32,5 +37,4 @@ def write_captioned(image_file, lines, path):
     for number, line in enumerate(lines):
         top = shown.height + _MARGIN + number * line_height
         draw.text((_MARGIN, top), line, fill="black", font=letters)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path)
+    return picture

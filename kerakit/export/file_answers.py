@@ -4,13 +4,14 @@ from kerakit.errors import InputError
 from kerakit.image_files import is_video_alone
 
 
-def file_answers(served, files, *, batch_size=32):
+def file_answers(served, files, *, batch_size=32, explain=False):
     """The answer to each file, or, as text, why there is none.
 
     Args:
         served: A `Served`.
         files: Paths.
         batch_size: Images computed at once.
+        explain: As in `Served.answer`.
 
     Yields:
         A dict as `Served.answer` gives it, or text that goes on behind the file's name.
@@ -29,7 +30,8 @@ def file_answers(served, files, *, batch_size=32):
                 unopened[number] = f"cannot be opened ({error.strerror})"
                 yield b""
 
-    for number, answer in enumerate(served.answer(contents(), batch_size=batch_size)):
+    answers = served.answer(contents(), batch_size=batch_size, explain=explain)
+    for number, answer in enumerate(answers):
         refused = isinstance(answer, InputError)
         yield unopened.get(number, str(answer)) if refused else answer
 

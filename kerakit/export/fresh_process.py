@@ -37,7 +37,7 @@ def main(savedmodel, folder):
     asked = json.loads((folder / "asked.json").read_text())
     pixels = np.load(folder / "pixels.npz")
 
-    files, prepared = asked["inputs"]["serving_default"], asked["inputs"]["tensors"]
+    inputs = asked["inputs"]
 
     def decoded(image):
         if isinstance(image, list):
@@ -47,15 +47,17 @@ def main(savedmodel, folder):
     refusals = {}
     for name, image in asked["refused"].items():
         try:
-            signatures["serving_default"](**{files: tf.constant([decoded(image)], tf.string)})
+            broken = tf.constant([decoded(image)], tf.string)
+            signatures["serving_default"](**{inputs["serving_default"]: broken})
             refusals[name] = None
         except tf.errors.InvalidArgumentError as error:
             refusals[name] = str(error)
     # After the refusals, so that the answers also show that the process outlived them.
     for check in asked["checks"]:
         encoded = tf.constant(decoded(asked["checks"][check]), tf.string)
-        answer(check, "serving_default", **{files: encoded})
-        answer(check, "tensors", **{prepared: tf.constant(pixels[check])})
+        for signature, name in inputs.items():
+            given = tf.constant(pixels[check]) if signature == "tensors" else encoded
+            answer(check, signature, **{name: given})
 
     np.savez(folder / "answers.npz", **answers)
     (folder / "refusals.json").write_text(json.dumps(refusals))

@@ -9,6 +9,7 @@ from kerakit.data.classes import checked_classes
 from kerakit.errors import InputError
 from kerakit.export.answers import TASKS
 from kerakit.export.card import make_card, write_card
+from kerakit.export.explanation import EXPLAIN, UNITS, check_explanation, explained, raw_heat_map
 from kerakit.export.folder import versions, written_whole
 from kerakit.export.folding import fold
 from kerakit.export.requests import requests
@@ -27,6 +28,7 @@ def save(
     tiling=None,
     sampling=None,
     frame_rate=None,
+    explain=None,
     version=None,
     card=None,
 ):
@@ -37,7 +39,8 @@ def save(
     the same named outputs: `serving_default` takes `image_bytes`, a batch of encoded images, and
     prepares them as validation did; `tensors` takes `images`, a batch of prepared pixels. A
     model of clips takes `frames`, for each clip of a batch the list of its encoded frames, and
-    `videos`: clients cut videos, and no container goes over the wire.
+    `videos`: clients cut videos, and no container goes over the wire. With `explain` a third,
+    `explain`, takes what `serving_default` takes and gives a heat map besides.
     `assets/classes.txt` holds the classes, `card.json` all that is known of the export. The
     folder appears in one step when all is written; a failure leaves nothing.
 
@@ -61,6 +64,11 @@ def save(
             frames from a video.
         frame_rate: For "video", frames a second to which the model's videos were put first, as
             `kerakit.data.load` takes it; None for each one's own.
+        explain: For classes, a function (model, images) of TensorFlow tensors, traced into the
+            signature `explain`, that gives a heat map of each example, (B, H, W) or, of clips,
+            (B, T, H, W): `lambda model, images: explain.grad_cam(model, images).values`. The model
+            is the folded one, so a layer that it names must not be a norm that was folded, nor
+            the layer before one. Answered is the map scaled to 0..1, an example by itself.
         version: A whole number from 1; None takes the next.
         card: Dict for the card, any of "recipe", "command", "config", "data", "metrics" and
             "licence"; not a number and infinity become null.
@@ -82,6 +90,8 @@ def save(
     if task not in TASKS:
         raise ValueError(f"`task` must be one of {', '.join(TASKS)}, got {task!r}.")
     settings = TASKS[task].settings(threshold)
+    if explain is not None:
+        check_explanation(explain, task)
     classes = checked_classes(classes)
     given = requests(task, preparation, sampling, frame_rate)
     _check_size(model, given)
@@ -99,15 +109,17 @@ def save(
     served = fold(model)
     with written_whole(directory / str(version)) as folder:
         try:
-            specs = _write_signatures(served, folder, given, classes, TASKS[task], settings, tiling)
-            written = write_warmup(folder, given.example(), model_name=model.name)
+            specs = _write_signatures(
+                served, folder, given, classes, TASKS[task], settings, tiling, explain
+            )
+            written = write_warmup(folder, _for_each(given.example(), specs), model_name=model.name)
         except tf.errors.OpError as error:
             # How TensorFlow reports a full disk: "<operation> <path>; <reason> [<operation>]".
             raise OSError(error.message.rpartition("; ")[2].partition(" [Op:")[0]) from error
         content = make_card(
             model,
             task=task,
-            signatures=_describe(given, specs, TASKS[task].units),
+            signatures=_describe(given, specs, {**TASKS[task].units, **UNITS}),
             classes=classes,
             given_as=given,
             threshold=settings.get("threshold"),
@@ -120,7 +132,7 @@ def save(
     return directory / str(version)
 
 
-def _write_signatures(model, folder, given, classes, task, settings, tiling):
+def _write_signatures(model, folder, given, classes, task, settings, tiling, explain):
     """Writes the SavedModel; returns `tf.TensorSpec`s of the outputs, by signature and name."""
     names, specs = tf.constant(classes), {}
     whole = task.whole and task.whole(model, given.preparation, tiling)
@@ -148,12 +160,19 @@ def _write_signatures(model, folder, given, classes, task, settings, tiling):
         answer = answer_prepared(images)
         return noted("serving_default", task.place(answer, *frame) if task.place else answer)
 
+    def explain_files(encoded):
+        images, *frame = given.prepare(_not_empty(encoded, given.encoded, given.one))
+        heat = raw_heat_map(explain, model, images)
+        return noted(EXPLAIN, {**answer_prepared(images), **explained(heat, frame)})
+
     taken = given.specs()
     # The signatures bring the variables that they use. With `archive.track(model)`, as in
     # `model.export`, Keras 3.15 writes each of them twice (ResNet-18: 94 MB instead of 47).
     archive = keras.export.ExportArchive()
     archive.add_endpoint("serving_default", answer_files, [taken["serving_default"]])
     archive.add_endpoint("tensors", answer_pixels, [taken["tensors"]])
+    if explain is not None:
+        archive.add_endpoint(EXPLAIN, explain_files, [taken["serving_default"]])
     archive.write_out(str(folder), verbose=False)
     # For people and clients. The graph holds its own copy: a table that reads a file keeps
     # the path that the file had on this machine.
@@ -176,8 +195,15 @@ def _not_empty(batch, name, one):
 def _describe(given, specs, units):
     return {
         signature: {"inputs": taken, "outputs": _describe_outputs(specs[signature], units)}
-        for signature, taken in given.described().items()
+        for signature, taken in _for_each(given.described(), specs).items()
     }
+
+
+def _for_each(of_two, specs):
+    """What there is for the two signatures of all exports, for the third as well."""
+    # An explanation is asked for as an answer is.
+    third = {EXPLAIN: of_two["serving_default"]} if EXPLAIN in specs else {}
+    return {**of_two, **third}
 
 
 def _describe_outputs(specs, units):

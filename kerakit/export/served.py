@@ -7,6 +7,7 @@ import tensorflow as tf
 from kerakit.data.decode import decode
 from kerakit.errors import InputError
 from kerakit.export.card import read_card
+from kerakit.export.explanation import EXPLAIN
 from kerakit.export.folder import version_folder
 from kerakit.export.refusal import reason
 from kerakit.export.requests import asked_by
@@ -25,6 +26,7 @@ class Served:
         card: Content of its `card.json`.
         classes: Names of the classes.
         outputs: Names of the answers.
+        explains: Whether it can give a heat map with an answer.
         sampling: Of a model of clips its `FrameSampling`, or None.
         frame_rate: Frames a second to which a video is put for it, or None.
 
@@ -48,13 +50,13 @@ class Served:
                 f"{self.folder} has no signature serving_default, so it was not written by "
                 "kerakit.export.save; export the model again."
             )
-        self._answer = self._loaded.signatures["serving_default"]
+        self.explains = EXPLAIN in self._loaded.signatures
         given = asked_by(self.card)
         self._encoded, self.sampling = given.encoded, getattr(given, "sampling", None)
         self.frame_rate = getattr(given, "frame_rate", None)
-        self.outputs = tuple(self._answer.structured_outputs)
+        self.outputs = tuple(self._loaded.signatures["serving_default"].structured_outputs)
 
-    def answer(self, encoded, *, batch_size=32):
+    def answer(self, encoded, *, batch_size=32, explain=False):
         """Answers each image or clip, whatever the others are.
 
         Args:
@@ -62,13 +64,23 @@ class Served:
                 frames; read a batch at a time.
             batch_size: Images or clips that are computed at once, at least 1. Masks are computed
                 an image at a time whatever it is, as each has a size of its own.
+            explain: Whether to give `heat_map` with each answer, and, of images, `heat_map_box`.
 
         Yields:
             For each, in order, a dict of NumPy values by the outputs' names, or the
             `InputError` that says why it cannot be read, a phrase to put after its name.
+
+        Raises:
+            InputError: If it is to explain, and the export was written without that.
         """
         if batch_size < 1:
             raise ValueError(f"`batch_size` must be at least 1, got {batch_size}.")
+        if explain and not self.explains:
+            raise InputError(
+                f"{self.folder} has no signature `explain`; export the model with the argument "
+                "`explain` of kerakit.export.save, a recipe with --explain."
+            )
+        signature = self._loaded.signatures[EXPLAIN if explain else "serving_default"]
         if self.card["task"] == "segmentation":
             batch_size = 1
         batch = []
@@ -77,22 +89,22 @@ class Served:
                 raise ValueError("Each clip must be a list of encoded frames, got bytes.")
             batch.append(image)
             if len(batch) == batch_size:
-                yield from self._answer_batch(batch)
+                yield from self._answer_batch(signature, batch)
                 batch = []
         if batch:
-            yield from self._answer_batch(batch)
+            yield from self._answer_batch(signature, batch)
 
-    def _answer_batch(self, batch):
+    def _answer_batch(self, signature, batch):
         if self.sampling and len({len(frames) for frames in batch}) > 1:
             # No batch holds clips of several lengths: of those that are wrong each is told.
-            return [answer for clip in batch for answer in self._answer_batch([clip])]
+            return [answer for clip in batch for answer in self._answer_batch(signature, [clip])]
         try:
-            outputs = self._answer(**{self._encoded: tf.constant(batch, tf.string)})
+            outputs = signature(**{self._encoded: tf.constant(batch, tf.string)})
         except tf.errors.InvalidArgumentError as error:
             if len(batch) == 1:
                 return [InputError(_broken_frame(batch[0], self.sampling) or reason(str(error)))]
             # TensorFlow fails the whole batch, often without naming the image: ask for each.
-            return [answer for image in batch for answer in self._answer_batch([image])]
+            return [answer for image in batch for answer in self._answer_batch(signature, [image])]
         values = {name: value.numpy() for name, value in outputs.items()}
         return [{name: value[i] for name, value in values.items()} for i in range(len(batch))]
 

@@ -1,15 +1,7 @@
 """Does an export answer as the model that it came from?"""
 
-import base64
 import dataclasses
-import json
-import os
-import re
-import subprocess
-import sys
-import tempfile
 import time
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -17,8 +9,10 @@ import tensorflow as tf
 from kerakit.data import Preparation
 from kerakit.export.answers import TASKS
 from kerakit.export.card import now, read_card, write_card
+from kerakit.export.check_files import checks_of
+from kerakit.export.explanation import EXPLAIN, expected_explanation, explanation_differences
 from kerakit.export.folder import version_folder
-from kerakit.export.refusal import reason
+from kerakit.export.fresh_answers import ProcessFailed, ask_fresh_process
 from kerakit.export.requests import asked_by
 from kerakit.export.tiling import Tiling
 
@@ -26,11 +20,9 @@ TOLERANCE = 1e-5
 # A norm folded into the layer before it rounds the layer's weights anew: by that, an export of
 # MobileNetV2 with its published weights differs from the model by 3e-5 of the largest logit.
 FOLDED_TOLERANCE = 1e-4
-BATCHES = (1, 3, 17)
 # Maps of all layers for all images, or clips, at once would not fit into the memory.
 _LARGE_AT_ONCE = 8
 _SIGNATURES = ("serving_default", "tensors")
-_SCRIPT = Path(__file__).with_name("fresh_process.py")
 
 
 class VerificationError(RuntimeError):
@@ -62,13 +54,13 @@ class Verification:
     date: str
 
 
-def verify(directory, model, *, images=None):
+def verify(directory, model, *, images=None, explain=None):
     """Compares a SavedModel, in a fresh process, with the model that it came from.
 
     The process imports TensorFlow and NumPy; imports of kerakit and of Keras fail in it. It
     answers batches of 1, 3 and 17 encoded images (JPEG and PNG, grey and colour, with and
     without alpha, odd sizes), an image of 1 x 1 pixel, an all-black one and the `images`
-    given, each through both signatures. Expected is what `model.predict` gives for the same
+    given, each through all signatures. Expected is what `model.predict` gives for the same
     images when prepared here, all in one go: an answer may not hang on its batch; for masks in
     the files' own pixels, what `whole_image` makes of it, an image of several tiles among them.
     An empty
@@ -80,6 +72,7 @@ def verify(directory, model, *, images=None):
         model: The Keras model that was exported.
         images: Encoded images (bytes) to check besides, such as some of the validation set; of
             a model of clips, lists of encoded frames.
+        explain: The function that the export was given as `explain`; needed where there was one.
 
     Returns:
         A `Verification`.
@@ -87,9 +80,11 @@ def verify(directory, model, *, images=None):
     Raises:
         VerificationError: If an answer differs by more than 1e-5, or 1e-4 where norms were
             folded into the layers before them (logits: relative to the largest; boxes: to the
-            largest coordinate; masks of objects: the mean over a mask's cells), or a broken file
-            is not refused with a clear error.
+            largest coordinate; masks of objects: the mean over a mask's cells; heat maps: the mean
+            square over a map's cells, of weak maps less), or a broken file is not refused with a
+            clear error.
         InputError: If the directory holds no export of kerakit's.
+        ValueError: If `explain` is missing, or the export has no such signature.
     """
     start = time.monotonic()
     folder = version_folder(directory)
@@ -98,16 +93,19 @@ def verify(directory, model, *, images=None):
     tolerance = FOLDED_TOLERANCE if card.get("folded") else TOLERANCE
     asked, images = asked_by(card), list(images or ())
     asked.check(images)
-    checks = _checks(images, asked, in_tiles=bool(card.get("tiling")))
+    inputs = dict(zip(_SIGNATURES, (asked.encoded, asked.pixels), strict=True))
+    if _has_explanation(card, explain):
+        inputs[EXPLAIN] = asked.encoded
+    checks = checks_of(images, asked, in_tiles=bool(card.get("tiling")))
     prepared = {
         check: [part.numpy() for part in asked.prepare(tf.constant(encoded))]
         for check, encoded in checks.items()
     }
     pixels = {check: parts[0] for check, parts in prepared.items()}
-    expected = _expected(model, checks, prepared, card)
+    expected = _expected(model, checks, prepared, card, explain)
     try:
-        served, refusals = _ask_fresh_process(folder, checks, pixels, asked)
-    except _ProcessFailed as failure:
+        served, refusals = ask_fresh_process(folder, checks, pixels, asked=asked, inputs=inputs)
+    except ProcessFailed as failure:
         differences, refusals = {}, {}
         worst, finding = float("inf"), f"it cannot be run by TensorFlow alone: {failure}"
     else:
@@ -116,8 +114,10 @@ def verify(directory, model, *, images=None):
                 expected[check][signature], served[check][signature], **settings
             )
             for check in checks
-            for signature in _SIGNATURES
+            for signature in inputs
         }
+        if explain:
+            _add_explanation_differences(differences, expected, served)
         worst, finding = _judge(differences, refusals)
     result = Verification(
         passed=worst <= tolerance,
@@ -136,59 +136,34 @@ def verify(directory, model, *, images=None):
     return result
 
 
+def _has_explanation(card, explain):
+    has = EXPLAIN in card["signatures"]
+    if has != (explain is not None):
+        told = "has a signature `explain`" if has else "has no signature `explain`"
+        raise ValueError(
+            f"`explain` must be the function that the export was given, and it {told}, got "
+            f"{explain!r}."
+        )
+    return has
+
+
+def _add_explanation_differences(differences, expected, served):
+    largest = max(answers[EXPLAIN]["heat_range"].max() for answers in expected.values())
+    for check in expected:
+        differences[f"{check} / {EXPLAIN}"].update(
+            explanation_differences(
+                expected[check][EXPLAIN], served[check][EXPLAIN], largest=largest
+            )
+        )
+
+
 def _task(card):
     """The task, and what its answers depend on besides the model's outputs."""
     task = TASKS[card["task"]]
     return task, task.settings(card.get("threshold"))
 
 
-def _checks(given, asked, *, in_tiles=False):
-    """Encoded images, or clips of encoded frames, for each check, by its name.
-
-    With `in_tiles` there is one that is larger than the model's input.
-    """
-    draw = np.random.default_rng(0)
-    one, frames = asked.one, asked.shape[0] if asked.one == "clip" else 0
-
-    def image(height, width, channels):
-        return draw.integers(0, 256, (height, width, channels), dtype=np.uint8)
-
-    def encode(index, height, width):
-        if index % 2:
-            return tf.io.encode_png(image(height, width, (3, 1, 4)[index // 2 % 3])).numpy()
-        return tf.io.encode_jpeg(image(height, width, (3, 1)[index // 2 % 2])).numpy()
-
-    def example(make):
-        return [make(number) for number in range(frames)] if frames else make(0)
-
-    many = [
-        example(lambda frame, i=i: encode(i + frame, *draw.integers(3, 97, 2)))
-        for i in range(max(BATCHES))
-    ]
-    checks = {f"{size} {one}{'s' if size > 1 else ''}": many[:size] for size in BATCHES}
-    checks[f"1 x 1 {one}"] = [example(lambda _: tf.io.encode_png(image(1, 1, 3)).numpy())]
-    black = tf.io.encode_jpeg(np.zeros((33, 21, 3), np.uint8)).numpy()
-    checks[f"black {one}"] = [example(lambda _: black)]
-    if in_tiles:
-        height, width = asked.shape[:2]
-        large = image(height * 2 - 5, width + 3, 3)
-        checks["image of several tiles"] = [tf.io.encode_png(large).numpy()]
-    for first in range(0, len(given), max(BATCHES)):
-        checks[f"given {one}s from {first}"] = given[first : first + max(BATCHES)]
-    return checks
-
-
-def _broken(asked):
-    jpeg = tf.io.encode_jpeg(np.zeros((32, 32, 3), np.uint8)).numpy()
-    files = {"empty file": b"", "text": b"This is no image.", "half a JPEG": jpeg[: len(jpeg) // 2]}
-    if asked.one == "image":
-        return files
-    frames = asked.shape[0]
-    clips = {f"clip with one {name}": [jpeg] * (frames - 1) + [f] for name, f in files.items()}
-    return {**clips, "clip with a frame too many": [jpeg] * (frames + 1)}
-
-
-def _expected(model, checks, prepared, card):
+def _expected(model, checks, prepared, card, explain=None):
     """The model's own answers, by check and signature."""
     pixels, *frame = (np.concatenate(part) for part in zip(*prepared.values(), strict=True))
     names = tf.constant(card["classes"])
@@ -203,10 +178,15 @@ def _expected(model, checks, prepared, card):
         of_files = _divided(task.place(answer, *frame), prepared)
     else:
         of_files = of_prepared
-    return {
+    expected = {
         check: dict(zip(_SIGNATURES, (of_files[check], of_prepared[check]), strict=True))
         for check in checks
     }
+    if explain:
+        added = expected_explanation(explain, model, pixels, frame=frame, at_once=_LARGE_AT_ONCE)
+        for check, outputs in _divided(added, prepared).items():
+            expected[check][EXPLAIN] = {**of_files[check], **outputs}
+    return expected
 
 
 def _divided(answer, prepared):
@@ -234,51 +214,6 @@ def _whole_answers(task, model, checks, card):
 
 def _as_text(value):
     return np.char.decode(value.astype(bytes), "utf-8") if value.dtype == object else value
-
-
-class _ProcessFailed(Exception):
-    """The fresh process ended with an error; the message says which."""
-
-
-def _ask_fresh_process(savedmodel, checks, pixels, asked):
-    """Answers by check, signature and output, and the errors for broken images."""
-    told = {
-        "checks": {check: _base64(images) for check, images in checks.items()},
-        "refused": {name: _base64(image) for name, image in _broken(asked).items()},
-        "inputs": dict(zip(_SIGNATURES, (asked.encoded, asked.pixels), strict=True)),
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        folder = Path(folder)
-        (folder / "asked.json").write_text(json.dumps(told))
-        np.savez(folder / "pixels.npz", **pixels)
-        process = subprocess.run(
-            # -I: neither this folder nor PYTHONPATH leads to kerakit.
-            [sys.executable, "-I", _SCRIPT, savedmodel.resolve(), folder],
-            cwd=folder,
-            # Where there is a GPU, its memory is already this process's.
-            env={**os.environ, "TF_FORCE_GPU_ALLOW_GROWTH": "true"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if process.returncode:
-            # The exception's own line: what follows it, if anything, is advice.
-            errors = re.findall(r"^[\w.]+Error: .+$", process.stderr, re.MULTILINE)
-            raise _ProcessFailed(errors[-1] if errors else f"exit code {process.returncode}")
-        with np.load(folder / "answers.npz") as file:
-            answers = dict(file)
-        refusals = json.loads((folder / "refusals.json").read_text())
-    served = {check: {signature: {} for signature in _SIGNATURES} for check in checks}
-    for key, value in answers.items():
-        check, signature, output = key.split("/")
-        served[check][signature][output] = value
-    return served, {name: message and reason(message) for name, message in refusals.items()}
-
-
-def _base64(data):
-    if isinstance(data, list):
-        return [_base64(one) for one in data]
-    return base64.b64encode(data).decode("ascii")
 
 
 def _judge(differences, refusals):

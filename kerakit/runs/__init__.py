@@ -4,6 +4,7 @@ from kerakit.runs.augmentation import augmentation, clip_augmentation
 from kerakit.runs.classification import finish_classifier
 from kerakit.runs.comparison import compare_runs, is_finished
 from kerakit.runs.detection import finish_detector, judge_detector, validation_of
+from kerakit.runs.explanation import explanation_of
 from kerakit.runs.opening import (
     build_classifier,
     build_detector,
@@ -33,6 +34,7 @@ __all__ = [
     "build_video_classifier",
     "clip_augmentation",
     "compare_runs",
+    "explanation_of",
     "finish_classifier",
     "finish_detector",
     "finish_segmenter",

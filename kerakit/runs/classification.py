@@ -4,6 +4,7 @@ import numpy as np
 
 from kerakit.data import evaluation_batches
 from kerakit.export.answers import TASKS
+from kerakit.runs.explanation import draw_explanation
 from kerakit.runs.exporting import export_and_report, write_sample
 from kerakit.runs.judgement import OneLabel, SeveralLabels
 from kerakit.runs.pictures import plot_answers, plot_curves
@@ -11,7 +12,9 @@ from kerakit.runs.pictures import plot_answers, plot_curves
 SHOWN = 24
 
 
-def finish_classifier(run, model, *, recipe, data, preparation, batch_size, keep="best"):
+def finish_classifier(
+    run, model, *, recipe, data, preparation, batch_size, keep="best", explain=None
+):
     """Evaluates, draws, exports, verifies, reports and says so; the run is then complete.
 
     Args:
@@ -23,6 +26,8 @@ def finish_classifier(run, model, *, recipe, data, preparation, batch_size, keep
         batch_size: Images that are computed at once.
         keep: Which weights: `"best"`, those of the best epoch on the validation images,
             or `"last"`, chosen without looking at them.
+        explain: A function of `kerakit.explain`, see `explanation_of`, by which to draw the samples
+            and by which the export explains itself; or None.
 
     Returns:
         Dict of the figures, the export's folder as `savedmodel`.
@@ -46,11 +51,18 @@ def finish_classifier(run, model, *, recipe, data, preparation, batch_size, keep
     judged.plot(run.folder / judged.picture)
     _draw_predictions(run.folder / "predictions.png", batches, judged)
     samples = _write_samples(run.folder / "samples", data)
+    pictures = ["curves.png", judged.picture, "predictions.png"]
+    if explain:
+        pictures.append("heat_maps.png")
+        draw_explanation(
+            explain, model, np.stack([preparation(sample) for sample in samples]),
+            classes=data.classes, path=run.folder / "heat_maps.png",
+        )  # fmt: skip
 
     return export_and_report(
         run, model, recipe=recipe, data=data, preparation=preparation, metrics=metrics,
         by_class=judged.by_class, headline=judged.headline, keep=keep,
-        pictures=("curves.png", judged.picture, "predictions.png"), samples=samples,
+        pictures=pictures, samples=samples, explain=explain,
     )  # fmt: skip
 
 

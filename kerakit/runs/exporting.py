@@ -30,7 +30,7 @@ def write_samples(folder, source):
 
 def export_and_report(
     run, model, *, recipe, data, preparation, metrics, by_class, headline, keep, pictures, samples,
-    notes=None, input_shape=None, sampling=None,
+    notes=None, input_shape=None, sampling=None, explain=None,
 ):  # fmt: skip
     """Exports, verifies, reports and says so; the run is then complete.
 
@@ -50,6 +50,7 @@ def export_and_report(
         notes: Dict of further lines for the report.
         sampling: `kerakit.data.FrameSampling` of a video model's clips.
         input_shape: Shape of one example that the cost is told of, where the model is of any size.
+        explain: A function of `kerakit.explain` by which the export explains itself, or None.
 
     Returns:
         Dict of the figures, the export's folder as `savedmodel`.
@@ -57,6 +58,7 @@ def export_and_report(
     Raises:
         kerakit.export.VerificationError: If the export does not answer as the model.
     """
+    heat_map = explain and (lambda model, images: explain(model, images).values)
     # A run that was killed at this point before starts its export anew.
     shutil.rmtree(run.folder / "savedmodel", ignore_errors=True)
     savedmodel = export.save(
@@ -67,6 +69,7 @@ def export_and_report(
         task=data.task,
         sampling=sampling,
         frame_rate=None if sampling is None else run.settings.get("frame_rate"),
+        explain=heat_map,
         card={
             "recipe": recipe,
             "command": run.command,
@@ -77,7 +80,7 @@ def export_and_report(
         },
     )
     try:
-        verification = export.verify(savedmodel, model, images=samples)
+        verification = export.verify(savedmodel, model, images=samples, explain=heat_map)
     except export.VerificationError:
         shutil.rmtree(run.folder / "savedmodel")  # nobody must take it for a good one
         raise

@@ -98,17 +98,21 @@ def test_a_killed_run_ends_as_one_that_was_not(finished, run):
 
 
 def test_the_other_settings_work_together(tmp_path, run):
-    """Half precision, averaged weights, balanced classes, and every augmentation."""
+    """Half precision, averaged weights, balanced classes, heat maps, and every augmentation."""
     code, _, error = run(
         "digits", "--epochs", "1", "--batch-size", "64", "--workdir", tmp_path,
         "--width", "0.0625", "--channels", "3", "--precision", "mixed_float16", "--ema", "0.9",
         "--class-weights", "balanced", "--label-smoothing", "0.1", "--mixup", "0.2",
         "--cutmix", "1", "--randaugment", "5", "--color", "0.2", "--crop", "0.6", "--flip",
+        "--explain",
     )  # fmt: skip
     assert code == 0, error
     (folder,) = tmp_path.iterdir()
     card = json.loads((folder / "savedmodel/1/card.json").read_text())
     assert card["verification"]["passed"] is True
+    assert "heat_map" in card["signatures"]["explain"]["outputs"]
+    assert "![heat_maps.png](heat_maps.png)" in (folder / "report.md").read_text()
+    assert (folder / "heat_maps.png").stat().st_size > 10_000
     # What is judged in the epoch are the averages in float16, what comes out those in float32.
     with open(folder / "log.csv", newline="") as file:
         (row,) = csv.DictReader(file)
