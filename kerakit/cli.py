@@ -1,4 +1,4 @@
-"""The command `kerakit`: a model's cost, an export's answers, score and publication."""
+"""The command `kerakit`: a model's cost, an export's answers and score, a run's diagnosis."""
 
 import contextlib
 import json
@@ -22,7 +22,9 @@ def main(argv=None):
         Exit code: 0, or 1 where some of the images could not be read. What the user
         got wrong ends with code 2 and one sentence, as `SystemExit`.
     """
-    parser = command_line(cost=_cost, predict=_predict, evaluate=_evaluate, publish=_publish)
+    parser = command_line(
+        cost=_cost, predict=_predict, evaluate=_evaluate, publish=_publish, diagnose=_diagnose
+    )
     arguments = parser.parse_args(argv)
     with one_sentence():
         return arguments.run(arguments)
@@ -44,11 +46,12 @@ def _cost(arguments):
 def _predict(arguments):
     # Before TensorFlow, which takes seconds to load: a mistyped name is told at once.
     files = image_files(arguments.images)
-    for option in ("pictures", "masks"):
+    for option in ("pictures", "masks", "explain"):
         if getattr(arguments, option):
             spare_inputs(files, getattr(arguments, option), option=option)
     export = _load_export()
     from kerakit.export.file_answers import file_answers
+    from kerakit.export.heat_map_drawn import write_heat_map
     from kerakit.export.masks_told import write_mask
     from kerakit.export.told import teller
     from kerakit.export.video_answers import video_answers
@@ -60,6 +63,8 @@ def _predict(arguments):
     tell = teller(served.card["task"])
     if arguments.clips > 1 and not videos:
         raise InputError(f"--clips is for a model of videos, and {served.folder} is none.")
+    if arguments.explain and videos:
+        raise InputError(f"--explain is for a model of images, and {served.folder} takes videos.")
     if arguments.masks and "mask" not in served.outputs:
         raise InputError(
             f"--masks is for a model that gives a class for each pixel, and {served.folder} is for "
@@ -71,7 +76,8 @@ def _predict(arguments):
     if videos:
         answers = video_answers(served, given, clips=arguments.clips, batch_size=at_once)
     else:
-        answers = file_answers(served, given, batch_size=at_once)
+        explain = arguments.explain is not None
+        answers = file_answers(served, given, batch_size=at_once, explain=explain)
     for (file, picture), answer in zip(files, answers, strict=True):
         if isinstance(answer, str):
             unreadable += 1
@@ -86,6 +92,9 @@ def _predict(arguments):
         if arguments.pictures:
             path = arguments.pictures / picture
             _writing(arguments.pictures, draw, file, path)
+        if arguments.explain:
+            path = arguments.explain / picture
+            _writing(arguments.explain, write_heat_map, file, answer, columns, path)
         if arguments.masks:
             _writing(arguments.masks, write_mask, answer["mask"], arguments.masks / picture)
 
@@ -124,6 +133,17 @@ def _publish(arguments):
     export = _load_export()
     target = export.publish(arguments.run_folder, to=arguments.to, name=arguments.name)
     print(f"Published {target}")
+    return 0
+
+
+def _diagnose(arguments):
+    with _quiet_keras():
+        from kerakit.diagnose.run_folder import read_run
+
+    run = read_run(arguments.run_folder)
+    print(run)
+    if arguments.json:
+        _write_json(arguments.json, run.to_dict())
     return 0
 
 

@@ -7,7 +7,7 @@ from kerakit import argument_types
 _BATCH_SIZE, _CLIPS_AT_ONCE = 32, 8
 
 
-def command_line(*, cost, predict, evaluate, publish):
+def command_line(*, cost, predict, evaluate, publish, diagnose):
     """The parser of `kerakit`.
 
     Args:
@@ -15,6 +15,7 @@ def command_line(*, cost, predict, evaluate, publish):
         predict: The same of this one.
         evaluate: The same of this one.
         publish: The same of this one.
+        diagnose: The same of this one.
 
     Returns:
         `argparse.ArgumentParser` whose result has the function as `run`.
@@ -22,7 +23,7 @@ def command_line(*, cost, predict, evaluate, publish):
     parser = argparse.ArgumentParser(
         prog="kerakit",
         description="Costs of models; answers from exported models, their scores, and their "
-        "publication.",
+        "publication; what is wrong with a training run.",
         epilog="Example: kerakit predict savedmodels/digits photo.png",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -112,6 +113,13 @@ def command_line(*, cost, predict, evaluate, publish):
         help="of a model that gives a class for each pixel: write the masks there, a PNG each "
         "whose grey values are the classes' numbers",
     )
+    command.add_argument(
+        "--explain",
+        type=argument_types.path,
+        metavar="DIR",
+        help="of a classifier of images that was exported to explain itself: draw beside each "
+        "image what the answer goes by, a heat map over it",
+    )
     _add_batch_size(command)
 
     command = _command(
@@ -151,6 +159,18 @@ def command_line(*, cost, predict, evaluate, publish):
         help="default: savedmodels",
     )
     command.add_argument("--name", help="name to publish under (default: the run's)")
+
+    command = _command(
+        commands,
+        diagnose,
+        "diagnose",
+        "Say what is wrong with a training run, finished or broken off.",
+        "kerakit diagnose runs/digits --json findings.json",
+    )
+    command.add_argument("run_folder", metavar="RUN", help="folder of the run, or its name in runs")
+    command.add_argument(
+        "--json", type=argument_types.path, metavar="FILE", help="write the findings there too"
+    )
     return parser
 
 

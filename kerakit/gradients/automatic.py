@@ -71,28 +71,44 @@ def float_outputs(outputs):
 
 def gradient_of_scalar(function, values):
     """Gradients of a scalar function of one list of tensors, as a list."""
+    return gradient_and_extras(lambda values: (function(values), None), values)[0]
+
+
+def gradient_and_extras(function, values):
+    """Gradients of a scalar function, and what it found on the way.
+
+    Args:
+        function: Takes a list of tensors and returns a scalar and a structure of tensors.
+        values: The tensors.
+
+    Returns:
+        List of a gradient each, and the structure.
+    """
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf
 
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(values)
-            total = function(values)
+            total, extras = function(values)
         found = tape.gradient(total, values, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        return [tf.convert_to_tensor(x) for x in found]
+        return [tf.convert_to_tensor(x) for x in found], extras
     if backend == "jax":
         import jax
 
-        return jax.grad(function)(values)
+        return jax.grad(function, has_aux=True)(values)
     if backend == "torch":
         import torch
 
         values = [x.detach().clone().requires_grad_() for x in values]
-        total = function(values)
+        total, extras = function(values)
         if not total.requires_grad:
-            return [torch.zeros_like(x) for x in values]
+            return [torch.zeros_like(x) for x in values], extras
         found = torch.autograd.grad(total, values, allow_unused=True)
-        return [torch.zeros_like(x) if g is None else g for x, g in zip(values, found, strict=True)]
+        found = [
+            torch.zeros_like(x) if g is None else g for x, g in zip(values, found, strict=True)
+        ]
+        return found, extras
     raise NotImplementedError(
         f"Gradients need the tensorflow, jax or torch backend, Keras runs on {backend}."
     )

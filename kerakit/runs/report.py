@@ -25,6 +25,9 @@ def write_report(run, *, metrics, notes, pictures, by_class=()):
     if by_class:
         lines += ["", f"| {' | '.join(by_class[0])} |", "|---" * len(by_class[0]) + "|"]
         lines += [f"| {' | '.join(map(_cell, row.values()))} |" for row in by_class]
+    diagnosis = run.watch.diagnosis if getattr(run, "watch", None) else None
+    if diagnosis is not None and not diagnosis.quiet:
+        lines += ["", "## Diagnosis", "", "```", str(diagnosis), "```"]
     (run.folder / "report.md").write_text("\n".join(lines) + "\n")
     record = {
         "command": run.command,

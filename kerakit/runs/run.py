@@ -13,6 +13,7 @@ import keras
 
 from kerakit.atomic import replaced
 from kerakit.cost import report
+from kerakit.diagnose.watch import Watch
 from kerakit.errors import InputError
 from kerakit.extras import need
 from kerakit.training import BestModel, EpochLog, EvaluateAverages
@@ -34,6 +35,7 @@ class Run:
 
     - `config.json`: the settings and the command;
     - `log.csv`, `tensorboard/`: the figures of each epoch;
+    - `watch.csv`, `diagnosis.json`: looks at the model while it trains, and what is wrong;
     - `state.ckpt`: where to go on; `best.keras`: the best model so far;
     - after the end: `report.md`, `report.json`, pictures, sample images and
       `savedmodel/<version>/`.
@@ -51,6 +53,7 @@ class Run:
         command: The command line, as a user would type it.
         settings: The settings as a dict of plain values.
         log: `EpochLog` with the figures so far.
+        watch: `kerakit.diagnose.Watch` of the training, once `callbacks` was asked for, or None.
         resumed: Whether an unfinished run goes on.
 
     Raises:
@@ -81,6 +84,7 @@ class Run:
             with replaced(self.folder / CONFIG) as file:
                 file.write_text(json.dumps({**record, "command": self.command}, indent=2) + "\n")
         self.log = EpochLog(self.folder / "log.csv")
+        self.watch = None
         self._stages, self._seconds = [], 0.0
         self.best = BestModel(self.folder / "best.keras", monitor=monitor, mode=mode)
         self.state = self.folder / STATE
@@ -97,7 +101,8 @@ class Run:
         board = keras.callbacks.TensorBoard(self.folder / "tensorboard", write_graph=False)
         self.best.averaged = any(isinstance(c, EvaluateAverages) for c in more)
         best = [self.best] if keep_best else []
-        return [*more, self.log, *best, board]
+        self.watch = Watch(folder=self.folder)
+        return [*more, self.watch, self.log, *best, board]
 
     def stage(self, name):
         """A log of what is trained before the main part, such as a new last layer alone.

@@ -27,7 +27,7 @@ def fit(model, batches, *, epochs, state, validation=None, callbacks=()):
         state: File of the run's state.
         validation: Dataset of validation batches, run after every epoch.
         callbacks: Keras callbacks; those with `get_state()` and `set_state(state)`
-            are resumed too.
+            are resumed too, and those with `see(batches)` are shown the batches first.
 
     Returns:
         Number of epochs that had been finished before this call.
@@ -38,6 +38,9 @@ def fit(model, batches, *, epochs, state, validation=None, callbacks=()):
     """
     state = pathlib.Path(state)
     callbacks = list(callbacks)
+    for callback in callbacks:
+        if hasattr(callback, "see"):  # such as `kerakit.diagnose.Watch`
+            callback.see(batches)
     before = Progress(0, False)
     if state.exists():
         before = restore_state(state, model, callbacks=callbacks)
