@@ -1,0 +1,1 @@
+"""Training runs with planted faults, on which the diagnosis is judged."""
