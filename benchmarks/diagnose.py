@@ -36,6 +36,8 @@ def main():
     if arguments.set == "first":
         from benchmarks.diagnose_runs.first import RUNS
     else:
+        if not os.environ.get("KERAKIT_DATA"):
+            parser.error("the second set needs KERAKIT_DATA, the folder of the data sets")
         from benchmarks.diagnose_runs.second import RUNS
 
     rows = []

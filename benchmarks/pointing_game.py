@@ -13,6 +13,7 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import argparse
+import functools
 import json
 from pathlib import Path
 
@@ -23,7 +24,13 @@ import kerakit
 from kerakit import explain
 from kerakit.ops import pairwise_iou, paste_masks
 
-METHODS = ("grad_cam", "grad_cam_plus_plus", "hires_cam", "saliency")
+METHODS = {
+    "grad_cam": explain.grad_cam,
+    "grad_cam_plus_plus": explain.grad_cam_plus_plus,
+    "hires_cam": explain.hires_cam,
+    "hires_cam, smoothed": functools.partial(explain.hires_cam, smoothing=0.6),
+    "saliency": explain.saliency,
+}
 LEAST_IOU = 0.5
 BAR = 0.9  # share within the box that is asked for
 BATCH = 25
@@ -63,7 +70,7 @@ def pointing_game(model, examples, *, top=1, methods=METHODS):
         model: Detector of kerakit's.
         examples: List of dicts of `image` (H, W, C), `boxes` (N, 4) and `masks` (N, H, W).
         top: Detections of highest score that are explained, of each image.
-        methods: Names of functions of `kerakit.explain`.
+        methods: Dict from names to functions of `kerakit.explain`.
 
     Returns:
         Dict from each method, and "by area", to `box` and `mask`, the shares, and `of`, the number
@@ -76,8 +83,8 @@ def pointing_game(model, examples, *, top=1, methods=METHODS):
         images = np.stack([example["image"] for example in some]).astype("float32")
         for rank in range(top):
             target = explain.Detection(rank)
-            heats = {name: getattr(explain, name)(model, images, target=target) for name in methods}
-            heat = heats[methods[0]]
+            heats = {name: method(model, images, target=target) for name, method in methods.items()}
+            heat = next(iter(heats.values()))
             for number, example in enumerate(some):
                 digit = matching(heat.boxes[number], example["boxes"])
                 if digit is None:

@@ -43,6 +43,27 @@ def test_equals_the_loop(method, end):
     assert heat.layers == ("maps",)
 
 
+@pytest.mark.parametrize("deviation", [0.5, 2.0])
+def test_a_smoothed_map_has_means_by_a_gaussian(deviation):
+    model, images = convolutions(pooling=False), pixels(1, 12, 16, 3)
+    heat = explain.hires_cam(model, images, target=1).raw[0]
+    expected = np.zeros(heat.shape)
+    for place in np.ndindex(*heat.shape):
+        total = 0.0
+        for other in np.ndindex(*heat.shape):
+            square = sum((a - b) ** 2 for a, b in zip(place, other, strict=True))
+            weight = np.exp(-square / (2 * deviation**2))
+            total, expected[place] = total + weight, expected[place] + weight * heat[other]
+        expected[place] /= total
+    smoothed = explain.hires_cam(model, images, target=1, smoothing=deviation).raw[0]
+    np.testing.assert_allclose(smoothed, expected, rtol=1e-3, atol=1e-5 * expected.max())
+
+
+def test_smoothing_must_not_be_negative():
+    with pytest.raises(ValueError, match="`smoothing` must be at least 0, got -1"):
+        explain.hires_cam(convolutions(), pixels(1, 12, 16, 3), smoothing=-1)
+
+
 def test_classes_with_a_softmax_are_explained_by_their_logits():
     model, images = convolutions(), pixels(2, 12, 16, 3)
     likely = convolutions(end="softmax")
