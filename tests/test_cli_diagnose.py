@@ -91,7 +91,6 @@ def test_a_folder_of_something_else(place, capsys):
         ("log.csv", "a,b\n1,2\n", "has no column epoch"),
         ("log.csv", "epoch,loss\n1,two\n", "could not convert string to float"),
         ("watch.csv", "epoch,loss\n1,2\n", "has no column step, layer"),
-        ("config.json", "{", "Expecting property name"),
     ],
 )
 def test_a_damaged_file(place, capsys, name, text, reason):
@@ -100,3 +99,19 @@ def test_a_damaged_file(place, capsys, name, text, reason):
     message = refused(capsys, folder)
     assert f"{folder / name} cannot be read" in message
     assert reason in message
+
+
+def test_a_damaged_look_is_one_sentence(place, capsys):
+    folder = run_folder(place / "runs" / "cut", FELL)
+    (folder / "watch.csv").write_text("step,layer,loss\ninf,,2.3\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["diagnose", "cut"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.count("watch.csv") == 1
+
+
+def test_a_damaged_config_costs_the_command_line_alone(place, capsys):
+    folder = run_folder(place / "runs" / "odd", FELL)
+    (folder / "config.json").write_text("{")
+    assert main(["diagnose", "odd"]) == 0
+    assert capsys.readouterr().out.startswith("runs/odd: finished, 7 epochs\nNo watch.csv")

@@ -17,6 +17,13 @@ RULES = (
     history.overfitting,
 )
 
+# Of a loss that may be negative, or 0.
+WITHOUT_RATIOS = (
+    watch_rules.vanishing_gradients,
+    watch_rules.exploding_gradients,
+    history.loss_explodes,
+)
+
 
 def during_training(watched):
     """Says what is wrong with a training, while it runs or after it.
@@ -39,5 +46,13 @@ def during_training(watched):
     >>> during_training(Watched(epochs=tuple(rows))).first.rule
     'overfitting'
     """
-    findings = [rule(watched) for rule in RULES]
+    rules = RULES if watched.has_ratios else WITHOUT_RATIOS
+    findings = [_asked(rule, watched) for rule in rules]
     return Diagnosis(tuple(finding for finding in findings if finding is not None))
+
+
+def _asked(rule, watched):
+    try:
+        return rule(watched)
+    except Exception:  # figures of a kind it was not written for: one rule less, not no training
+        return None

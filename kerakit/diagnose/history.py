@@ -31,22 +31,25 @@ def loss_explodes(watched):
     Threshold: `EXPLODED`. A loss that was wrong before the first step is a warning here, as its
     cause is named elsewhere.
     """
-    losses, first = watched.curve("loss"), watched.first_loss
+    losses, first, lost = watched.curve("loss"), watched.first_loss, watched.lost_weights
     if first is None:
         return None
     highest = max([loss for loss in losses if math.isfinite(loss)], default=first)
+    limit = EXPLODED * min([first, *losses])
+    rose = highest > EXPLODED * first and (losses or [first])[-1] > limit
     if watched.broken:
         where = f"at step {watched.broken_at}" if watched.broken_at is not None else "in an epoch"
         text = f"The loss, {first:.3g} at first, is no number any more {where}."
-    elif highest > EXPLODED * first and losses[-1] > EXPLODED * min([first, *losses]):
+    elif lost:
+        text = f"The weights of `{lost[1]}` are no numbers any more at step {lost[0]}."
+    elif watched.has_ratios and rose:
         text = f"The loss of an epoch rose to {highest:.3g}, from {first:.3g} at first."
     else:
         return None
-    finite = math.isfinite(first)
-    severity = "error" if watched.broken and finite and not watched.started_badly else "warning"
+    is_new = (watched.broken or lost) and not watched.started_badly
     return Finding(
         rule="loss_explodes",
-        severity=severity,
+        severity="error" if is_new else "warning",
         message=text,
         evidence={
             "first_loss": first,
@@ -74,7 +77,7 @@ def no_initial_progress(watched):
     near = "" if watched.chance is None else f"; knowing nothing costs {watched.chance:.3g}"
     return Finding(
         rule="no_initial_progress",
-        severity="warning",
+        severity="hint" if watched.learns else "warning",
         message=f"The loss was {first:.3g} at first and {lowest:.3g} at its lowest in "
         f"{_length(watched)}{near}.",
         evidence={"first_loss": first, "lowest_loss": lowest, "chance": watched.chance},
@@ -99,12 +102,12 @@ def loss_not_decreasing(watched):
         return None
     return Finding(
         rule="loss_not_decreasing",
-        severity="warning",
+        severity="hint" if watched.learns else "warning",
         message=f"The loss was {first:.3g} at first, {lowest:.3g} at its lowest and {last:.3g} at "
         f"the end of {_length(watched)}.",
         evidence={"first_loss": first, "lowest_loss": lowest, "last_loss": last},
-        advice="Check the gradients (their norms by layer, `check_layer`) and adjust the learning "
-        "rate.",
+        advice="Check the gradients (their norms by layer, `kerakit.gradients.check`) and adjust "
+        "the learning rate.",
     )
 
 
@@ -130,13 +133,14 @@ def underfitting(watched):
     quarter = max(len(losses) // 4, 1)
     fell = 1 - losses[-1] / losses[-1 - quarter]
     flat = fell < FLAT * quarter
+    reference = "the first" if watched.chance is None else "that of knowing nothing"
     known = "" if accuracy is None else f" and the accuracy {accuracy:.2f}"
     return Finding(
         rule="underfitting",
         severity="warning" if accuracy is not None and watched.chance is not None else "hint",
-        message=f"After {len(losses)} epochs the loss is {best:.3g}, {left:.0%} of that of knowing "
-        f"nothing{known}; in the last {quarter} it {'hardly moved' if flat else 'still fell'} "
-        f"({fell:.1%}).",
+        message=f"After {len(losses)} epochs the loss is {best:.3g}, {left:.0%} of {reference}"
+        f"{known}; in the last {'epoch' if quarter == 1 else quarter} it "
+        f"{'hardly moved' if flat else 'still fell'} ({fell:.1%}).",
         evidence={"loss": best, "left": left, "accuracy": accuracy, "fell_in_last_quarter": fell},
         advice="A larger model, or less regularisation."
         if flat
@@ -154,6 +158,8 @@ def overfitting(watched):
     """
     losses, held_out = watched.curve("loss"), watched.curve("val_loss")
     if len(losses) != len(held_out) or len(losses) < RISE_EPOCHS or watched.broken:
+        return None
+    if not all(map(math.isfinite, held_out)):
         return None
     from_lowest = min(range(len(held_out)), key=lambda epoch: held_out[epoch])
     rose = held_out[-1] / max(held_out[from_lowest], 1e-12)

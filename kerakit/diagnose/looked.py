@@ -142,8 +142,15 @@ def look(model, x, y=None, *, classes=None, validation=None):
     if not model.built:
         raise ValueError("`model` must be built: call it on a batch once, or give it an Input.")
     x, y = tree.map_structure(to_numpy, x), tree.map_structure(to_numpy, y)
-    if not tree.flatten(x) or not len(tree.flatten(x)[0]):
-        raise ValueError("`x` must have at least one example, got none.")
+    if not tree.flatten(x) or not np.ndim(tree.flatten(x)[0]):
+        raise ValueError(
+            "`x` must be arrays (B, ...); of a dataset give a batch: `x, y = next(iter(dataset))`."
+        )
+    counts = {len(leaf) for leaf in tree.flatten((x, y)) if leaf is not None and np.ndim(leaf)}
+    if 0 in counts or len({len(leaf) for leaf in tree.flatten(x)}) > 1:
+        raise ValueError("`x` must have at least one example, and as many in each array.")
+    if len(counts) > 1:
+        raise ValueError(f"`x` and `y` must be of as many examples, got {sorted(counts)}.")
     some_x, some_y = some_examples(x, y)
     calls, outputs = recorded(model, some_x)
     with warnings.catch_warnings():
@@ -152,7 +159,7 @@ def look(model, x, y=None, *, classes=None, validation=None):
     heads = heads_of(model, y, some_y, tree.map_structure(to_numpy, outputs))
     if validation is not None:
         validation = tuple(tree.map_structure(to_numpy, part) for part in tuple(validation)[:2])
-    num_classes = classes if isinstance(classes, int | None) else len(classes)
+    num_classes = classes if classes is None or np.ndim(classes) == 0 else len(classes)
     return Looked(
         model=model,
         x=x,

@@ -1,5 +1,6 @@
 """The diagnosis of a run's folder, finished or broken off."""
 
+import csv
 import json
 import pathlib
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ from kerakit.diagnose.finding import Diagnosis
 from kerakit.diagnose.watched import Watched, read_looks, read_rows
 from kerakit.errors import InputError
 
-CONFIG, LOG, LOOKS, REPORT = "config.json", "log.csv", "watch.csv", "report.json"
+CONFIG, REPORT = "config.json", "report.json"
+LOG, EPOCHS, LOOKS = "log.csv", "epochs.csv", "watch.csv"
 
 
 @dataclass(frozen=True)
@@ -67,17 +69,18 @@ def read_run(folder):
         InputError: If there is no such folder, it is no run's, or a file of it is damaged.
     """
     folder = _found(folder)
-    rows = _of_file(folder / LOG, lambda path: read_rows(path, needed=("epoch",)), ())
+    log = folder / (LOG if (folder / LOG).is_file() else EPOCHS)
+    rows = _of_file(log, lambda path: read_rows(path, needed=("epoch",)), ())
     looks = _of_file(folder / LOOKS, read_looks, ())
     if not rows and not looks:
         raise InputError(
             f"{folder} has neither {LOG} nor {LOOKS} with anything in it: it is no run's folder, "
-            "or the run ended before its first step."
+            "or the run ended before its first steps were seen."
         )
-    record = _of_file(folder / CONFIG, lambda path: json.loads(path.read_text("utf-8")), {})
-    command = record.get("command", "") if isinstance(record, dict) else ""
+    command = _command(folder / CONFIG)
     watched = Watched(tuple(looks), tuple(rows))
-    finished = (folder / REPORT).is_file()
+    # A training without a recipe leaves no report.
+    finished = (folder / REPORT).is_file() or not (folder / CONFIG).is_file()
     return RunRead(folder, command, finished, watched, during_training(watched))
 
 
@@ -96,5 +99,14 @@ def _of_file(path, read, missing):
         return missing
     try:
         return read(path)
-    except (ValueError, OSError, TypeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+    except (ValueError, OSError, TypeError, KeyError, OverflowError, csv.Error) as error:
+        why = str(error).removeprefix(f"{path} ")
+        raise InputError(f"{path} cannot be read: {why}") from error
+
+
+def _command(config):
+    """The command line that a run was started by, or "" where that is not to be had."""
+    try:
+        return str(json.loads(config.read_text("utf-8"))["command"])
+    except (ValueError, OSError, TypeError, KeyError):
+        return ""

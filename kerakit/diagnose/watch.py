@@ -13,11 +13,11 @@ from kerakit.diagnose.finding import Diagnosis
 from kerakit.diagnose.looked import to_numpy
 from kerakit.diagnose.probe import Probe, kernels_of, norm_of, path_of
 from kerakit.diagnose.scalars import Scalars
-from kerakit.diagnose.watched import Look, Watched, looks_of, write_looks
+from kerakit.diagnose.watched import Look, Watched, looks_of, write_looks, write_rows
 
 # Faults of the start show in the first steps, and a look costs about a step each.
 FIRST_LOOKS = (0, 1, 10, 30)
-LOOKS, DIAGNOSIS = "watch.csv", "diagnosis.json"
+LOOKS, EPOCHS, LOG, DIAGNOSIS = "watch.csv", "epochs.csv", "log.csv", "diagnosis.json"
 
 
 class Watch(keras.callbacks.Callback):
@@ -42,8 +42,8 @@ class Watch(keras.callbacks.Callback):
             fewer. Or None.
         y: Its targets, likewise.
         every: Steps between two closer looks; at least 1.
-        folder: Folder for `watch.csv` (the figures), `diagnosis.json`, and TensorBoard's
-            `tensorboard/diagnosis`; or None, to write nothing.
+        folder: Folder for `watch.csv` and `epochs.csv` (the figures), `diagnosis.json`, and
+            TensorBoard's `tensorboard/diagnosis`; or None, to write nothing.
 
     Attributes:
         watched: `Watched`, the figures so far.
@@ -71,7 +71,10 @@ class Watch(keras.callbacks.Callback):
         if every < 1:
             raise ValueError(f"`every` must be at least 1, got {every}.")
         if (x is None) != (y is None):
-            raise ValueError("`x` and `y` must be given both or neither, got one of them.")
+            raise ValueError(
+                "`x` and `y` must be given both or neither, got one of them; of a dataset give "
+                "the first batch: `x, y = next(iter(dataset))`."
+            )
         self.every = every
         self.folder = None if folder is None else pathlib.Path(folder)
         self._given = None if x is None else (x, y)
@@ -135,7 +138,8 @@ class Watch(keras.callbacks.Callback):
             self._finish(Look(self._step))
 
     def on_epoch_end(self, epoch, logs=None):
-        figures = {name: float(value) for name, value in (logs or {}).items()}
+        # A metric may be a vector, a figure for each class.
+        figures = {k: float(np.ravel(v)[0]) for k, v in (logs or {}).items() if np.size(v) == 1}
         self._epochs.append({"epoch": epoch + 1, **figures})
         self._write()
 
@@ -143,6 +147,8 @@ class Watch(keras.callbacks.Callback):
         if self._step and (not self._looks or self._looks[-1].step != self._step):
             self._finish(self._closer_look())
         self._write()
+        if self._board is not None:
+            self.diagnosis.write_tensorboard(self._board.folder, step=self._step)
 
     def get_state(self):
         """The figures so far, to go on from."""
@@ -210,8 +216,7 @@ class Watch(keras.callbacks.Callback):
         self._looks.append(Look(look.step, model, layers))
         if self._board is not None:
             self._board.write(self._looks[-1])
-        if self._broken:
-            self._write()
+        self._write()
 
     def _kernels(self):
         # On JAX, asking for the model brings the steps' results back to its weights. The arrays
@@ -230,6 +235,8 @@ class Watch(keras.callbacks.Callback):
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         write_looks(self.folder / LOOKS, self._looks)
+        if self._epochs and not (self.folder / LOG).exists():  # a recipe's run has it
+            write_rows(self.folder / EPOCHS, self._epochs)
         self.diagnosis.write_json(self.folder / DIAGNOSIS)
 
 

@@ -57,7 +57,7 @@ def learning_rate_too_high(watched):
     highest = max(watched.figures("highest_loss"), default=first, key=_nan_last)
     rose = not highest <= RISEN * max(first, watched.chance or 0.0)
     failed = watched.broken or lowest is None
-    if not failed and watched.steps >= FEWEST_STEPS:
+    if not failed and not watched.learns and watched.steps >= FEWEST_STEPS:
         failed = not watched.last_loss <= HARDLY * _reference(watched)
     large = update > LARGEST_UPDATE
     if not ((failed and (rose or large)) or (rose and large)):
@@ -196,13 +196,13 @@ def dead_relus(watched):
     the loss fell nevertheless, a dead layer is none that all depends on.
     """
     looks = [look for look in watched.looks if look.of("dead_share")]
-    if not looks:
+    if not looks or watched.lost_weights:  # a ReLU of what is no number may be 0
         return None
     now, before = looks[-1], looks[-2] if len(looks) > 1 else looks[-1]
     worst, place = 0.0, None
     for name, share in now.of("dead_share").items():
         share = min(share, before.of("dead_share").get(name, share))
-        enough = now.layers[name]["values_a_unit"] >= ENOUGH_VALUES or share == 1
+        enough = now.layers[name].get("values_a_unit", 0) >= ENOUGH_VALUES or share == 1
         if enough and share > worst:
             worst, place = share, name
     if worst <= MANY_DEAD:

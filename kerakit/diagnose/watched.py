@@ -93,6 +93,28 @@ class Watched:
         return None
 
     @property
+    def has_ratios(self):
+        """Whether losses can be compared by their ratios: those that may be negative cannot."""
+        losses = [*self.figures("loss"), *self.curve("loss"), *self.curve("val_loss")]
+        return all(loss > 0 for loss in losses if math.isfinite(loss))
+
+    @property
+    def lost_weights(self):
+        """(step, layer) at which weights were first seen to be no numbers, or None."""
+        for look in self.looks:
+            for layer, norm in look.of("weight_norm").items():
+                if not math.isfinite(norm):
+                    return look.step, layer
+        return None
+
+    @property
+    def learns(self):
+        """Whether an accuracy of the last epoch says so, whatever the loss."""
+        last = self.epochs[-1] if self.epochs else {}
+        named = [value for name, value in last.items() if "accuracy" in name and "top" not in name]
+        return any(value is not None and value >= LEARNS for value in named)
+
+    @property
     def broken(self):
         """Whether the loss ended as no number."""
         return self.broken_at is not None or not all(map(math.isfinite, self.curve("loss")))
@@ -105,6 +127,8 @@ class Watched:
         measured at up to 2.7 times (a new last layer on trained features).
         """
         first, chance = self.first_loss, self.chance
+        if first is not None and not math.isfinite(first):
+            return True
         return first is not None and chance is not None and not first < WRONG_START * chance
 
     def figures(self, name):
@@ -125,6 +149,9 @@ class Watched:
 
 
 WRONG_START = 3.0
+# A model of which that share of the answers is right has learnt, though weights of classes, or
+# penalties in the loss, keep the loss high.
+LEARNS = 0.8
 
 
 def median(values):
@@ -140,8 +167,17 @@ def write_looks(path, looks):
         path: The file; its folder exists.
         looks: `Look`s.
     """
-    rows = [row for look in looks for row in look.rows()]
-    columns = list(dict.fromkeys(["step", "layer", *(key for row in rows for key in row)]))
+    write_rows(path, [row for look in looks for row in look.rows()])
+
+
+def write_rows(path, rows):
+    """Writes rows as a CSV file, whole or not at all.
+
+    Args:
+        path: The file; its folder exists.
+        rows: Dicts; what one has not is left empty.
+    """
+    columns = list(dict.fromkeys(key for row in rows for key in row))
     with replaced(path) as place, open(place, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()

@@ -254,7 +254,7 @@ def test_errors():
     x, y = images()
     with pytest.raises(ValueError, match="`model` must be built: call it on a batch once"):
         before_training(keras.Sequential([layers.Dense(3)]), x, y)
-    with pytest.raises(ValueError, match="`x` must have at least one example, got none"):
+    with pytest.raises(ValueError, match="`x` must have at least one example"):
         before_training(compiled(network()), x[:0], y[:0])
 
 
@@ -265,3 +265,15 @@ def test_a_rule_that_fails_is_one_rule_less(monkeypatch):
     x, y = images()
     monkeypatch.setattr("kerakit.diagnose.before.RULES", (failing, *RULES))
     assert before_training(compiled(network()), x, y + 1).first.rule == "labels_out_of_range"
+
+
+def test_examples_must_be_as_many_as_targets():
+    model = compiled(network())
+    with pytest.raises(ValueError, match=r"`x` and `y` must be of as many examples, got \[4, 8\]"):
+        before_training(model, np.zeros((8, 8, 8, 1)), np.zeros(4))
+
+
+def test_a_dataset_is_told_how_to_give_a_batch():
+    model = compiled(network())
+    with pytest.raises(ValueError, match=r"`x, y = next\(iter\(dataset\)\)`"):
+        before_training(model, iter([]), None)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from kerakit.diagnose import during
 from kerakit.diagnose.during import during_training
 from kerakit.diagnose.watched import Look, Watched
 from tests.diagnose.watched_runs import conv_net, dense_net, watched
@@ -137,3 +138,48 @@ def test_a_loss_that_was_wrong_before_the_first_step_does_not_blame_the_rate():
 def test_nothing_seen_is_nothing_said():
     assert during_training(Watched()).findings == ()
     assert during_training(Watched(epochs=({"loss": 2.3},))).findings == ()
+
+
+def rows(losses, **figures):
+    names = list(figures)
+    given = zip(losses, *figures.values(), strict=True)
+    return tuple({"loss": loss, **dict(zip(names, rest, strict=True))} for loss, *rest in given)
+
+
+@pytest.mark.parametrize("loss", [-100.0, 0.0])
+def test_losses_without_ratios_are_not_compared(loss):
+    assert during_training(Watched(epochs=rows([loss + 1, loss, loss, 2 * loss, loss]))).quiet
+
+
+def test_a_training_whose_accuracy_is_high_learns_whatever_its_loss():
+    for losses in ([0.30, 0.295, 0.292, 0.29], [22.3, 21.0, 20.2, 19.9]):
+        assert not during_training(Watched(epochs=rows(losses))).quiet
+        known = rows(losses, val_accuracy=[0.9, 0.92, 0.93, 0.95])
+        assert during_training(Watched(epochs=known)).quiet
+
+
+def test_weights_that_are_no_numbers_are_named_and_not_the_units_behind_them():
+    figures = {"weight_norm": math.nan, "dead_share": 1.0, "values_a_unit": 64.0}
+    looks = [Look(step, {"loss": 2.3, "chance": 2.3}, {"conv": figures}) for step in (0, 100)]
+    first = during_training(Watched(tuple(looks))).first
+    assert (first.rule, first.severity) == ("loss_explodes", "error")
+    assert "`conv` are no numbers any more at step 0" in first.message
+
+
+def test_a_loss_that_is_no_number_from_the_first_step_does_not_blame_the_rate():
+    looks = (Look(0, {"loss": math.nan, "learning_rate": 1e-3}),)
+    found = during_training(Watched(looks, rows([math.nan]))).findings
+    assert [finding.rule for finding in found] == ["loss_explodes"]
+
+
+def test_held_out_losses_that_are_no_numbers_are_no_overfitting():
+    epochs = rows([2.0, 1.0, 0.5, 0.2], val_loss=[2.0, 1.5, math.nan, math.nan])
+    assert "overfitting" not in [f.rule for f in during_training(Watched(epochs=epochs)).findings]
+
+
+def test_a_rule_that_fails_is_one_rule_less(monkeypatch):
+    def fails(watched):
+        raise KeyError("a figure")
+
+    monkeypatch.setattr(during, "RULES", (fails, *during.RULES))
+    assert during_training(Watched(epochs=rows([2.0, 1.0, 0.5]))).quiet

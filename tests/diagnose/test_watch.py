@@ -8,6 +8,7 @@ import pytest
 from keras import ops
 
 from kerakit.diagnose.probe import Probe
+from kerakit.diagnose.run_folder import read_run
 from kerakit.diagnose.watch import Watch, chance_of
 from kerakit.diagnose.watched import read_looks
 from tests.diagnose.watched_runs import conv_net, dense_net, digits, watched
@@ -135,12 +136,28 @@ def test_files(tmp_path):
         assert {row["layer"] for row in csv.DictReader(file)} >= {""}
     found = json.loads((tmp_path / "diagnosis.json").read_text())
     assert found == watch.diagnosis.to_dict()
-    (events,) = (tmp_path / "tensorboard" / "diagnosis").iterdir()
+    board = tmp_path / "tensorboard" / "diagnosis"
+    events, text = sorted(board.iterdir(), key=lambda path: path.name.endswith(".diagnosis"))
+    assert b"diagnosis" in text.read_bytes()
+    run = read_run(tmp_path)
+    assert run.finished
+    assert (run.watched, run.diagnosis) == (watch.watched, watch.diagnosis)
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     board = accumulator.EventAccumulator(str(events)).Reload()
     curve = [(event.step, event.value) for event in board.Scalars("watch/gradient_norm")]
     steps = [(look.step, look.model["gradient_norm"]) for look in watch.watched.looks]
     np.testing.assert_allclose(curve, steps, rtol=1e-6)
+
+
+def test_a_metric_that_is_a_vector_is_left_out():
+    (x, y), _ = digits()
+    model = dense_net()
+    scores = keras.metrics.F1Score(average=None)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss, metrics=[scores, "accuracy"])
+    watch = Watch()
+    model.fit(x[:64], np.eye(10)[y[:64]], verbose=0, callbacks=[watch])
+    assert set(watch.watched.epochs[0]) == {"epoch", "loss", "accuracy"}
 
 
 def test_a_broken_loss_leaves_its_diagnosis_at_once(tmp_path):
