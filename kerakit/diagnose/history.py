@@ -65,7 +65,7 @@ def no_initial_progress(watched):
     """A loss that stays where it was at the start.
 
     Evidence: the first loss and the lowest of an epoch. Threshold: `PROGRESS`, after
-    `FEWEST_STEPS` steps or two epochs; a model that knew the answers is not meant.
+    `FEWEST_STEPS` steps or three epochs; a model that knew the answers is not meant.
     """
     first, lowest = watched.first_loss, watched.lowest_loss
     if first is None or lowest is None or watched.broken or _knows(watched) or _early(watched):

@@ -137,7 +137,8 @@ def look(model, x, y=None, *, classes=None, validation=None):
         A `Looked`.
 
     Raises:
-        ValueError: If the model is not built, or there are no examples.
+        ValueError: If the model is not built, there are no examples, there are not as many targets,
+            or `validation` is no pair.
     """
     if not model.built:
         raise ValueError("`model` must be built: call it on a batch once, or give it an Input.")
@@ -158,6 +159,11 @@ def look(model, x, y=None, *, classes=None, validation=None):
         loss, gradients = _first_step(model, some_x, some_y, outputs)
     heads = heads_of(model, y, some_y, tree.map_structure(to_numpy, outputs))
     if validation is not None:
+        if not isinstance(validation, tuple | list):
+            kind = type(validation).__name__
+            raise ValueError(
+                f"`validation` must be (x, y), got a {kind}; of a dataset give a batch."
+            )
         validation = tuple(tree.map_structure(to_numpy, part) for part in tuple(validation)[:2])
     num_classes = classes if classes is None or np.ndim(classes) == 0 else len(classes)
     return Looked(

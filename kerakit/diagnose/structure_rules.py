@@ -89,8 +89,8 @@ def pooling_for_stride(looked):
     return Finding(
         rule="pooling_for_stride",
         severity="hint",
-        message=f"{len(found)} poolings stand behind convolutions without a stride "
-        f"(`{found[0].name}`).",
+        message="Poolings stand behind convolutions without a stride: "
+        f"{len(found)}, the first `{found[0].name}`.",
         evidence={"layer": found[0].name, "layers": len(found)},
         advice="A stride of 2 in the convolution saves three quarters of its work.",
     )

@@ -95,7 +95,7 @@ def learning_rate_too_low(watched):
         return None
     update = max(updates)
     knows = watched.chance is not None and first < 0.5 * watched.chance
-    if watched.steps < FEWEST_STEPS or knows or lowest < LEARNT * first:
+    if watched.steps < FEWEST_STEPS or knows or lowest < LEARNT * first or watched.learns:
         return None
     if update >= SMALLEST_UPDATE or _dying(watched) or vanishing_gradients(watched):
         return None

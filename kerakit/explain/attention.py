@@ -8,6 +8,7 @@ import numpy as np
 from keras import StatelessScope, layers, ops
 
 from kerakit.explain.grid import check_grid, draw_grid, shown
+from kerakit.explain.inputs import given
 from kerakit.explain.layers_within import layers_within
 from kerakit.layers import PatchEmbedding
 from kerakit.watching import watching
@@ -33,16 +34,16 @@ class AttentionMaps:
     images: np.ndarray
     grid: tuple | None
 
-    def plot(self, *, example=0, layer=None, path=None, most=16):
+    def plot(self, path=None, *, example=0, layer=None, most=16):
         """Draws an image, and what each head of one layer looks at in it.
 
         Of tokens on a grid it is where the class token looks or, without one, the tokens' mean;
         of others the whole matrix, a row a query. Each is scaled by its own largest.
 
         Args:
+            path: PNG to write, or None.
             example: Number of the image.
             layer: One of `weights`; None for the last one.
-            path: PNG to write, or None.
             most: Draw the first so many heads.
 
         Returns:
@@ -82,7 +83,7 @@ def attention_maps(model, images):
 
     Args:
         model: Built Keras model.
-        images: (B, H, W, C) or (B, T, H, W, C) raw pixels, as the model takes them.
+        images: As of `kerakit.explain.grad_cam`.
 
     Returns:
         `AttentionMaps`.
@@ -100,8 +101,9 @@ def attention_maps(model, images):
     >>> maps.weights["attention"].shape
     (3, 2, 5, 5)
     """
-    found, batch = {}, len(images)
-    for layer, weights in calls_of_attention(model, images):
+    inputs, pixels = given(images)
+    found, batch = {}, pixels.shape[0]
+    for layer, weights in calls_of_attention(model, inputs):
         if len(weights) != batch:
             weights = ops.reshape(weights, (batch, -1, *weights.shape[1:]))
         name = path = layer.path or layer.name
@@ -110,12 +112,12 @@ def attention_maps(model, images):
             again += 1
             name = f"{path}#{again}"
         found[name] = ops.convert_to_numpy(weights)
-    images = ops.convert_to_numpy(images)
+    images = ops.convert_to_numpy(pixels)
     tokens = max(weights.shape[-1] for weights in found.values())
     return AttentionMaps(found, images, token_grid(model, images.shape[1:-1], tokens))
 
 
-def calls_of_attention(model, images):
+def calls_of_attention(model, inputs):
     """(layer, float32 tensor of its weights, heads on axis 1) for each call, in their order.
 
     Raises:
@@ -138,7 +140,7 @@ def calls_of_attention(model, images):
     # A call that has no such argument is for inference anyway.
     options = {"training": False} if model._call_has_training_arg else {}
     with StatelessScope(), watching(handler):
-        model(ops.cast(images, "float32"), **options)
+        model(inputs, **options)
     if not calls:
         raise ValueError(
             f"`model` must have an attention layer, and {model.name} calls none of Keras's; "

@@ -56,16 +56,17 @@ def cam(model, images, *, target=None):
     if found.chosen.classes is None or found.chosen.of_all:
         raise ValueError(f"`target` must be None or a class for `cam`, got {target!r}.")
     maps, dense, name = _ending(found)
-    # (B, C) weights of the classes that are asked for.
-    weights = ops.take(ops.transpose(dense.kernel), found.chosen.classes, axis=0)
-    weights = ops.cast(weights, "float32")
+    # (B, C) weights of the classes that are asked for; a class below 0 is "not class 0".
+    classes = found.chosen.classes
+    weights = ops.take(ops.transpose(dense.kernel), ops.maximum(classes, 0), axis=0)
+    weights = ops.cast(weights, "float32") * ops.where(classes[:, None] < 0, -1.0, 1.0)
     places = (1,) * (len(maps.shape) - 2)
     weights = ops.reshape(weights, (-1, *places, maps.shape[-1]))
     return HeatMap.of(
         ops.sum(ops.cast(maps, "float32") * weights, axis=-1),
         found.pixels,
         scores=found.scores,
-        classes=found.chosen.classes,
+        classes=classes,
         layers=[name],
     )
 

@@ -3,10 +3,11 @@
 import dataclasses
 
 import keras
-from keras import ops
+from keras import ops, tree
 
 from kerakit.explain.calls import has_activation, is_activation, run
 from kerakit.explain.flow import sources
+from kerakit.explain.inputs import given
 from kerakit.explain.targets import Chosen, answer, choose
 from kerakit.gradients import gradient
 
@@ -73,7 +74,7 @@ class Explained:
         return [[next(slopes) / _SCALE for _ in tensors] for _, tensors in maps]
 
     def _with(self, pixels):
-        return {**self.inputs, "images": pixels} if isinstance(self.inputs, dict) else pixels
+        return tree.map_structure(lambda x: pixels if x is self.pixels else x, self.inputs)
 
 
 def explained(model, images, target):
@@ -82,7 +83,7 @@ def explained(model, images, target):
     Args:
         model: Keras model.
         images: (B, H, W, C) or (B, T, H, W, C) raw pixels, or for a model of several inputs the
-            dict of them with the pixels under "images".
+            dict or list of them, as of `kerakit.explain.inputs.given`.
         target: As of `kerakit.explain.grad_cam`.
 
     Returns:
@@ -91,13 +92,12 @@ def explained(model, images, target):
     Raises:
         ValueError: If the images are no batch, or the target does not suit the model.
     """
-    pixels = ops.cast(images["images"] if isinstance(images, dict) else images, "float32")
+    inputs, pixels = given(images)
     if len(pixels.shape) not in (4, 5):
         raise ValueError(
             "`images` must be a batch (B, H, W, C), or (B, T, H, W, C) of clips, got the shape "
             f"{tuple(pixels.shape)}."
         )
-    inputs = {**images, "images": pixels} if isinstance(images, dict) else pixels
     if not model.built:
         model(inputs)
     calls = []
@@ -114,6 +114,8 @@ def explained(model, images, target):
 def _last_activation(calls, output):
     """The call that made the output, if it ends in a softmax or sigmoid."""
     found = None
+    if output is None:  # of several answers none is without its activation
+        return None
     for position, called in enumerate(calls):
         if called.output is output and not isinstance(called.operation, keras.Model):
             found = position

@@ -3,12 +3,13 @@
 import dataclasses
 
 import numpy as np
-from keras import ops
+from keras import Model, layers, ops
 
 from kerakit.explain.calls import run
 from kerakit.explain.filters import first_convolution
 from kerakit.explain.grid import check_grid, draw_grid, shown
-from kerakit.explain.layers_within import chosen_layer
+from kerakit.explain.inputs import given
+from kerakit.explain.layers_within import chosen_layer, listed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,15 +26,15 @@ class FeatureMaps:
     layer: str
     images: np.ndarray
 
-    def plot(self, *, example=0, frame=None, path=None, most=64):
+    def plot(self, path=None, *, example=0, frame=None, most=64):
         """Draws an image and its maps in a grid, each from its least value to its greatest.
 
         A map of one value only is dark: of a ReLU's, one that found nothing.
 
         Args:
+            path: PNG to write, or None.
             example: Number of the image.
             frame: Of a clip the frame of the layer's output to draw; None for the middle one.
-            path: PNG to write, or None.
             most: Draw the first so many maps.
 
         Returns:
@@ -71,7 +72,7 @@ def feature_maps(model, images, *, layer=None):
 
     Args:
         model: Built Keras model of any kind.
-        images: (B, H, W, C) or (B, T, H, W, C) raw pixels, as the model takes them.
+        images: As of `kerakit.explain.grad_cam`.
         layer: Name of a layer, or the layer, also of one inside another; None for the first
             convolution. Of one that is called several times it is the last call.
 
@@ -89,16 +90,31 @@ def feature_maps(model, images, *, layer=None):
     (2, 6, 6, 5)
     """
     chosen = first_convolution(model) if layer is None else chosen_layer(model, layer)
+    inputs, pixels = given(images)
     calls = []
-    run(model, ops.cast(images, "float32"), calls=calls)
+    run(model, inputs, calls=calls)
     outputs = [called.output for called in calls if called.operation is chosen]
+    names = [called.operation.name for called in calls if _gives_maps(called)]
     if not outputs:
-        raise ValueError(f"`layer` {chosen.name!r} is not called by {model.name}.")
-    shape = tuple(getattr(outputs[-1], "shape", ()))
-    if len(shape) not in (4, 5):
+        raise ValueError(
+            f"`layer` {chosen.name!r} is not called by {model.name}; there are "
+            f"{listed(names, like=chosen.name)}."
+        )
+    if not _is_map(outputs[-1]):
+        shape = tuple(getattr(outputs[-1], "shape", ()))
         raise ValueError(
             f"`layer` must give maps (B, H, W, C) or (B, T, H, W, C), and {chosen.name!r} gives "
-            f"{shape or type(outputs[-1]).__name__}."
+            f"{shape or type(outputs[-1]).__name__}; there are {listed(names, like=chosen.name)}."
         )
     values = ops.convert_to_numpy(ops.cast(outputs[-1], "float32"))
-    return FeatureMaps(values, chosen.name, ops.convert_to_numpy(images))
+    return FeatureMaps(values, chosen.name, ops.convert_to_numpy(pixels))
+
+
+def _gives_maps(called):
+    """Whether a call is of a layer, and not of a model or a function, and returned maps."""
+    is_layer = isinstance(called.operation, layers.Layer)
+    return is_layer and not isinstance(called.operation, Model) and _is_map(called.output)
+
+
+def _is_map(output):
+    return len(getattr(output, "shape", ())) in (4, 5)

@@ -25,7 +25,7 @@ class Filters:
     weights: np.ndarray
     layer: str
 
-    def plot(self, *, path=None, most=64):
+    def plot(self, path=None, *, most=64):
         """Draws the filters in a grid.
 
         Args:
@@ -43,7 +43,7 @@ class Filters:
         return draw_grid(list(self.values[:most]), heading=heading, path=path)
 
 
-def filters(model, layer=None):
+def filters(model, *, layer=None):
     """The kernels of the first convolution, which lie on the pixels and can be seen as pictures.
 
     In a trained network they show edges, bars and blobs of colour; noise says that it has not

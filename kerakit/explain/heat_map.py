@@ -28,7 +28,8 @@ class HeatMap:
         raw: The maps before they were enlarged, (B, h, w) or (B, t, h, w); a tuple of them where
             the values are the sum over several layers.
         scores: (B,) float32 scores that are explained, or None.
-        classes: (B,) int32 classes of these, or None.
+        classes: (B,) int32 classes of these, or None. Of a model of one unit that says no it is -1,
+            "not class 0", whose score is the unit's with the other sign.
         boxes: (B, 4) xyxy in pixels, where the scores are those of detections, or None.
         layers: Names of the layers that the maps come from.
     """
@@ -88,16 +89,23 @@ class HeatMap:
         Args:
             path: PNG to write, or None.
             most: Draw the first so many examples, and of a clip so many frames at most.
-            names: Names of the classes, to write above.
+            names: Names of the classes, to write above; None for their numbers.
 
         Returns:
             `matplotlib.figure.Figure`.
 
         Raises:
-            ValueError: If `most` is below 1.
+            ValueError: If there is no example, `most` is below 1, or a class has no name.
         """
         if most < 1:
             raise ValueError(f"`most` must be at least 1, got {most}.")
+        if not len(self.values):
+            raise ValueError("`values` must have an example to plot, got none.")
+        largest = -1 if self.classes is None else int(max(self.classes))
+        if names is not None and len(names) <= max(largest, 0):
+            raise ValueError(
+                f"`names` must have a name for each class, to class {largest}, got {len(names)}."
+            )
         heat, pictures, titles, boxes = self.normalized(), [], [], []
         is_clip = heat.ndim == 4
         count = heat.shape[1] if is_clip else 1
@@ -127,9 +135,10 @@ class HeatMap:
         title = []
         if self.classes is not None:
             number = int(self.classes[example])
-            title.append(f"class {number}" if names is None else str(names[number]))
+            name = f"class {max(number, 0)}" if names is None else str(names[max(number, 0)])
+            title.append(name if number >= 0 else f"not {name}")
         if self.scores is not None:
-            title.append(f"{float(self.scores[example]):.2f}")
+            title.append(f"score {float(self.scores[example]):.2f}")
         return ": ".join(title)
 
 

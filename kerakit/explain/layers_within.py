@@ -31,9 +31,14 @@ def chosen_layer(model, layer, *, among=None, kind="a layer"):
     for one in among:
         if one is layer or one.name == layer:
             return one
-    names = list(dict.fromkeys(one.name for one in among))
     given = getattr(layer, "name", layer)
-    names = list(dict.fromkeys([*difflib.get_close_matches(str(given), names, 3), *names]))
-    told = ", ".join(names[:_TOLD])
-    told += f" and {len(names) - _TOLD} more" if len(names) > _TOLD else ""
+    told = listed((one.name for one in among), like=given)
     raise ValueError(f"`layer` must be {kind} of {model.name} ({told}), got {given!r}.")
+
+
+def listed(names, *, like):
+    """The first of some names, those most like a given one before the others."""
+    names = list(dict.fromkeys(names))
+    names = list(dict.fromkeys([*difflib.get_close_matches(str(like), names, 3), *names]))
+    told = ", ".join(names[:_TOLD]) or "none"
+    return told + (f" and {len(names) - _TOLD} more" if len(names) > _TOLD else "")

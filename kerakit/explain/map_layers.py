@@ -6,7 +6,7 @@ import itertools
 import keras
 from keras import ops, tree
 
-from kerakit.explain.targets import answer, is_detections
+from kerakit.explain.targets import answer
 from kerakit.models.detection import RCNN, YOLO, FasterRCNN, FastRCNN
 
 _ATTENTION = (
@@ -102,7 +102,7 @@ def _default(explained):
     if not found:
         raise ValueError(_without_maps(explained))
     scores = answer(explained.outputs)
-    if not is_detections(explained.outputs) and len(scores.shape) == 4:
+    if scores is not None and len(scores.shape) == 4:
         return [_deepest(found, scores.shape[-1], model.name)]
     if explained.chosen.of_all:
         return found[-1:]
@@ -186,6 +186,7 @@ def _last(explained, layer):
 def _without_maps(explained):
     name = explained.model.name
     operations = [called.operation for called in explained.calls]
+    operations = [one for one in operations if not isinstance(one, keras.Model)]
     if any(isinstance(one, _ATTENTION) for one in operations):
         return (
             f"`model` must end in maps of convolutions, and those of {name} end in attention; for "

@@ -6,6 +6,7 @@ from keras import ops
 
 from kerakit.explain.attention import calls_of_attention, looked_at, token_grid
 from kerakit.explain.heat_map import HeatMap
+from kerakit.explain.inputs import given
 from kerakit.explain.layers_within import layers_within
 from kerakit.layers import DividedSpaceTimeBlock
 
@@ -25,7 +26,7 @@ def attention_rollout(model, images, *, residual=0.5, discard=0.0, grid=None):
     Args:
         model: Keras transformer whose attention layers all see the same tokens, those of the image
             or clip and, before them, any others (of class, of distillation).
-        images: (B, H, W, C) or (B, T, H, W, C) raw pixels.
+        images: As of `kerakit.explain.grad_cam`.
         residual: Weight of the residual connection, [0, 1).
         discard: Share of each token's weights that are taken for 0, the least ones, [0, 1); the
             others are scaled to sum to 1 again. With 0.9 maps are less even.
@@ -54,8 +55,8 @@ def attention_rollout(model, images, *, residual=0.5, discard=0.0, grid=None):
     for name, share in {"residual": residual, "discard": discard}.items():
         if not 0 <= share < 1:
             raise ValueError(f"`{name}` must be in [0, 1), got {share}.")
-    images = ops.cast(images, "float32")
-    calls = calls_of_attention(model, images)
+    inputs, images = given(images)
+    calls = calls_of_attention(model, inputs)
     extent = tuple(images.shape[1:-1])
     divided = [one for one in layers_within(model) if isinstance(one, DividedSpaceTimeBlock)]
     tokens = _tokens(calls, divided, model=model, batch=images.shape[0])

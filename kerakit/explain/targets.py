@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops, tree
 
 from kerakit.explain.heat_map import with_values
+from kerakit.explain.inputs import named_place
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Chosen:
 
     Attributes:
         score: Function from what the model returns to (B,) float32 scores.
-        classes: (B,) int32 classes that the scores are of, or None.
+        classes: (B,) int32 classes that the scores are of, or None. -1 is "not class 0".
         boxes: (B, 4) xyxy boxes that the scores are of, or None.
         of_all: Whether the score may be of anything that the model returns, and not of its answer
             alone.
@@ -73,10 +74,18 @@ def is_detections(outputs):
 
 
 def answer(outputs):
-    """The answer among what a model returns, beside which there may be those of other heads."""
-    if isinstance(outputs, dict) and "logits" in outputs and not is_detections(outputs):
+    """The answer among what a model returns, or None where several things could be it.
+
+    It is what is named "logits", or the only one that has the shape of scores of classes, of an
+    image or of each place.
+    """
+    if is_detections(outputs):
+        return None
+    if isinstance(outputs, dict) and "logits" in outputs:
         return outputs["logits"]
-    return tree.flatten(outputs)[0]
+    tensors = tree.flatten(outputs)
+    likely = [x for x in tensors if len(x.shape) in (2, 4)] or tensors
+    return likely[0] if len(likely) == 1 else None
 
 
 def choose(target, outputs):
@@ -102,6 +111,13 @@ def choose(target, outputs):
     if callable(target):
         return _by_function(target)
     scores = answer(outputs)
+    if scores is None:
+        leaves = tree.flatten_with_path(outputs)
+        told = ", ".join(f"outputs{named_place(path)} {tuple(x.shape)}" for path, x in leaves)
+        raise ValueError(
+            "`target` must be a function of the outputs to (B,) scores for a model of several "
+            f"answers, none of them named logits ({told}), got {target!r}."
+        )
     if len(scores.shape) == 2:
         return _class(target, scores)
     if len(scores.shape) == 4:
@@ -147,7 +163,7 @@ def _by_function(function):
 
 def _class(target, scores):
     if target is None:
-        classes = ops.cast(ops.argmax(scores, axis=-1), "int32")
+        classes = _predicted(scores)
     elif isinstance(target, (Pixel, Region)):
         raise ValueError(
             f"`target` must be a class, or None, for a model of one answer an image, got {target!r}"
@@ -156,6 +172,13 @@ def _class(target, scores):
     else:
         classes = _classes(target, scores)
     return Chosen(lambda outputs: _of_classes(answer(outputs), classes), classes)
+
+
+def _predicted(scores):
+    """(B,) int32 of the highest score; of one unit 0 for yes, and -1, not 0, for no."""
+    if scores.shape[-1] == 1:
+        return ops.where(scores[:, 0] < 0, ops.full((), -1, "int32"), ops.full((), 0, "int32"))
+    return ops.cast(ops.argmax(scores, axis=-1), "int32")
 
 
 def _classes(target, scores):
@@ -182,8 +205,9 @@ def _check_class(index, count, name):
 
 
 def _of_classes(scores, classes):
-    scores = ops.cast(scores, "float32")
-    return ops.take_along_axis(scores, classes[:, None], axis=-1)[:, 0]
+    scores, index = ops.cast(scores, "float32"), ops.maximum(classes, 0)
+    of_class = ops.take_along_axis(scores, index[:, None], axis=-1)[:, 0]
+    return ops.where(classes < 0, -of_class, of_class)
 
 
 def _pixels(target, scores):
@@ -194,7 +218,7 @@ def _pixels(target, scores):
                 raise ValueError(f"`{name}` must be from 0 to {size - 1}, got {index}.")
         there = scores[:, target.row, target.column]
         if target.class_index is None:
-            classes = ops.cast(ops.argmax(there, axis=-1), "int32")
+            classes = _predicted(there)
         else:
             _check_class(target.class_index, count, "class_index")
             classes = _classes(target.class_index, there)

@@ -25,12 +25,12 @@ class Templates:
     weights: np.ndarray
     bias: np.ndarray
 
-    def plot(self, *, classes=None, path=None, most=64):
+    def plot(self, path=None, *, classes=None, most=64):
         """Draws the templates in a grid.
 
         Args:
-            classes: K names to stand above them, or None for their numbers.
             path: PNG to write, or None.
+            classes: K names to stand above them, or None for their numbers.
             most: Draw the first so many.
 
         Returns:

@@ -6,7 +6,7 @@ import tensorflow as tf
 from kerakit.ops.original_boxes import original_boxes
 
 EXPLAIN = "explain"  # name of the signature
-_TASKS = ("classification", "multi_label", "video")
+EXPLAINED_TASKS = ("classification", "multi_label", "video")
 UNITS = {
     "heat_map": "0 (least) to 1 (most) of each example by itself, all 0 where the map is flat; of "
     "the prepared pixels, what the model sees, whatever the file's size",
@@ -21,8 +21,10 @@ def check_explanation(explain, task):
     Raises:
         ValueError: If `explain` is no function, or the task is not of classes.
     """
-    if task not in _TASKS:
-        raise ValueError(f"`explain` is for the tasks {', '.join(_TASKS)}, got one for {task}.")
+    if task not in EXPLAINED_TASKS:
+        raise ValueError(
+            f"`explain` is for the tasks {', '.join(EXPLAINED_TASKS)}, got one for {task}."
+        )
     if not callable(explain):
         raise ValueError(
             "`explain` must be a function (model, images) that gives a heat map (B, H, W), got "

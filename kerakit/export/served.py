@@ -7,7 +7,7 @@ import tensorflow as tf
 from kerakit.data.decode import decode
 from kerakit.errors import InputError
 from kerakit.export.card import read_card
-from kerakit.export.explanation import EXPLAIN
+from kerakit.export.explanation import EXPLAIN, EXPLAINED_TASKS
 from kerakit.export.folder import version_folder
 from kerakit.export.refusal import reason
 from kerakit.export.requests import asked_by
@@ -71,10 +71,14 @@ class Served:
             `InputError` that says why it cannot be read, a phrase to put after its name.
 
         Raises:
-            InputError: If it is to explain, and the export was written without that.
+            InputError: If it is to explain, and is no classifier or was written without that.
         """
         if batch_size < 1:
             raise ValueError(f"`batch_size` must be at least 1, got {batch_size}.")
+        if explain and self.card["task"] not in EXPLAINED_TASKS:
+            raise InputError(
+                f"--explain is for classifiers, and {self.folder} is for {self.card['task']}."
+            )
         if explain and not self.explains:
             raise InputError(
                 f"{self.folder} has no signature `explain`; export the model with the argument "

@@ -273,6 +273,19 @@ def test_examples_must_be_as_many_as_targets():
         before_training(model, np.zeros((8, 8, 8, 1)), np.zeros(4))
 
 
+def test_classes_may_be_a_number_of_numpy():
+    x, y = images()
+    model = compiled(network())
+    found = before_training(model, x, y, classes=np.int64(3))
+    assert found == before_training(model, x, y, classes=3)
+
+
+def test_a_validation_set_must_be_a_pair():
+    x, y = images()
+    with pytest.raises(ValueError, match=r"`validation` must be \(x, y\), got a list_iterator"):
+        before_training(compiled(network()), x, y, validation=iter([]))
+
+
 def test_a_dataset_is_told_how_to_give_a_batch():
     model = compiled(network())
     with pytest.raises(ValueError, match=r"`x, y = next\(iter\(dataset\)\)`"):

@@ -158,6 +158,17 @@ def test_a_training_whose_accuracy_is_high_learns_whatever_its_loss():
         assert during_training(Watched(epochs=known)).quiet
 
 
+def test_a_low_rate_is_right_for_what_has_learnt():
+    figures = {"weight_norm": 1.0, "update_ratio": 1e-5}
+    looks = [Look(step, {"loss": 2.3, "learning_rate": 1e-4}, {"d": figures}) for step in (0, 100)]
+    unknown, known = rows([2.2, 2.1]), rows([2.2, 2.1], accuracy=[0.9, 0.95])
+    names = [
+        {finding.rule for finding in during_training(Watched(tuple(looks), epochs)).findings}
+        for epochs in (unknown, known)
+    ]
+    assert "learning_rate_too_low" in names[0] - names[1]
+
+
 def test_weights_that_are_no_numbers_are_named_and_not_the_units_behind_them():
     figures = {"weight_norm": math.nan, "dead_share": 1.0, "values_a_unit": 64.0}
     looks = [Look(step, {"loss": 2.3, "chance": 2.3}, {"conv": figures}) for step in (0, 100)]

@@ -182,7 +182,7 @@ def test_a_model_without(rng):
 def test_plot(vit, tmp_path, rng):
     images = rng.integers(0, 256, (2, 16, 24, 3)).astype("float32")
     maps = attention_maps(vit, images)
-    figure = maps.plot(example=1, path=tmp_path / "attention.png")
+    figure = maps.plot(tmp_path / "attention.png", example=1)
     assert (tmp_path / "attention.png").stat().st_size > 1000
     assert [axes.get_title() for axes in figure.axes] == ["image", "head 0", "head 1"]
     drawn = np.asarray(figure.axes[2].images[0].get_array())

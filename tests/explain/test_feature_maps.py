@@ -34,9 +34,13 @@ def test_the_last_call_of_a_layer_inside_another(rng):
     twice = ops.convert_to_numpy(inner(once))
     assert found.layer == "inner"
     np.testing.assert_allclose(found.values, twice, rtol=1e-4, atol=1e-2)
-    with pytest.raises(ValueError, match="`layer` 'unused' is not called by own"):
+    with pytest.raises(
+        ValueError, match="`layer` 'unused' is not called by own.*; there are inner, re_lu.*"
+    ):
         feature_maps(model, images, layer="unused")
-    with pytest.raises(ValueError, match=r"must give maps .* and 'pool' gives \(2, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"must give maps .* and 'pool' gives \(2, 3\); there are inner"
+    ):
         feature_maps(model, images, layer=model.pool)
 
 
@@ -78,7 +82,7 @@ def test_plot_scales_each_map(tmp_path, rng):
     model = keras.Sequential([keras.Input((6, 8, 1)), keras.layers.Conv2D(5, 3, name="one")])
     images = rng.uniform(0, 255, (2, 6, 8, 1))
     found = feature_maps(model, images)
-    figure = found.plot(example=1, path=tmp_path / "maps.png", most=4)
+    figure = found.plot(tmp_path / "maps.png", example=1, most=4)
     assert (tmp_path / "maps.png").stat().st_size > 1000
     image, *maps = (np.asarray(axes.images[0].get_array()) for axes in figure.axes)
     np.testing.assert_allclose(image[..., 0], images[1, ..., 0] / 255, atol=1e-6)

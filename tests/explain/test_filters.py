@@ -38,10 +38,10 @@ def test_other_channels_are_pictures_of_their_own(rng):
     )
     kernel = rng.normal(size=(3, 3, 2, 4))
     model.get_layer("deep").kernel.assign(kernel)
-    found = filters(model, "deep")
+    found = filters(model, layer="deep")
     assert len(found.values) == 8
     np.testing.assert_allclose(found.weights[2 * 3 + 1][..., 0], kernel[:, :, 1, 3], rtol=1e-6)
-    same = filters(model, model.get_layer("deep"))
+    same = filters(model, layer=model.get_layer("deep"))
     np.testing.assert_array_equal(same.values, found.values)
 
 
@@ -99,9 +99,9 @@ def test_errors():
     model = resnet18(input_shape=(32, 32, 3), num_classes=2, width=0.25)
     wanted = r"`layer` must be a convolution of resnet18 \(conv1, .* and \d+ more\), got 'conv_1'"
     with pytest.raises(ValueError, match=wanted):
-        filters(model, "conv_1")
+        filters(model, layer="conv_1")
     with pytest.raises(ValueError, match="`layer` must be a convolution of resnet18 .*got 'bn1'"):
-        filters(model, "bn1")
+        filters(model, layer="bn1")
     with pytest.raises(ValueError, match="`most` must be at least 1, got 0"):
         filters(model).plot(most=0)
 
@@ -109,7 +109,7 @@ def test_errors():
 def test_plot_draws_the_values(tmp_path, rng):
     model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(11, 3, name="first")])
     found = filters(model)
-    figure = found.plot(path=tmp_path / "new" / "filters.png", most=9)
+    figure = found.plot(tmp_path / "new" / "filters.png", most=9)
     assert (tmp_path / "new" / "filters.png").stat().st_size > 1000
     assert figure.get_suptitle() == "first: 9 of 11 filters"
     drawn = [axes.images[0].get_array() for axes in figure.axes]

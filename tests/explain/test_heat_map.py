@@ -68,7 +68,12 @@ def test_plot_shows_each_image_beside_itself_under_the_map(tmp_path):
     )
     figure = heat.plot(tmp_path / "new" / "heat.png", most=2, names=["cat", "dog"])
     assert (tmp_path / "new" / "heat.png").stat().st_size > 1000
-    assert [axes.get_title() for axes in figure.axes] == ["cat: 1.00", "", "dog: 2.50", ""]
+    assert [axes.get_title() for axes in figure.axes] == [
+        "cat: score 1.00",
+        "",
+        "dog: score 2.50",
+        "",
+    ]
     shown = [axes.get_images()[0].get_array() for axes in figure.axes]
     assert np.allclose(shown[0], 100 / 255)
     np.testing.assert_allclose(shown[1], overlaid(shown[0], values[0]), atol=1e-6)
@@ -93,3 +98,24 @@ def test_plot_of_clips_shows_frames_above_their_maps(rng):
 def test_plot_of_none():
     with pytest.raises(ValueError, match="`most` must be at least 1, got 0"):
         HeatMap(np.zeros((1, 2, 2)), np.zeros((1, 2, 2, 3))).plot(most=0)
+
+
+def test_plot_needs_an_example_and_a_name_for_each_class():
+    heat = HeatMap(np.zeros((2, 2, 2)), np.zeros((2, 2, 2, 3)), classes=np.array([0, 1]))
+    with pytest.raises(ValueError, match="`names` must have a name .* to class 1, got 1"):
+        heat.plot(names=["a"])
+    with pytest.raises(ValueError, match="`values` must have an example to plot, got none"):
+        HeatMap(np.zeros((0, 2, 2)), np.zeros((0, 2, 2, 3))).plot()
+
+
+def test_the_title_says_that_one_unit_says_no():
+    heat = HeatMap(
+        np.zeros((2, 2, 2)),
+        np.zeros((2, 2, 2, 3)),
+        scores=np.array([0.5, 2.0]),
+        classes=np.array([0, -1]),
+    )
+    titles = [axes.get_title() for axes in heat.plot(names=["cat"]).axes]
+    assert titles == ["cat: score 0.50", "", "not cat: score 2.00", ""]
+    titles = [axes.get_title() for axes in heat.plot().axes]
+    assert titles == ["class 0: score 0.50", "", "not class 0: score 2.00", ""]

@@ -175,3 +175,11 @@ def test_of_an_unknown_size():
     model = segmentation.unet(input_shape=(None, None, 3), padding="same", width=0.05)
     heat = explain.grad_cam(model, pixels(1, 32, 48, 3), target=PIXEL)
     assert heat.layers == ("bottom_relu2",)
+
+
+def test_the_layers_told_are_without_the_model_itself():
+    images = keras.Input((4, 4, 3))
+    inner = keras.Sequential([keras.Input((48,)), layers.Dense(4)], name="inner")
+    mlp = keras.Model(images, layers.Dense(2)(inner(layers.Flatten()(images))))
+    with pytest.raises(ValueError, match="its layers are Flatten, Dense; `explain"):
+        explain.grad_cam(mlp, pixels(1, 4, 4, 3))

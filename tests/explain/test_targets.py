@@ -78,6 +78,76 @@ def test_two_heads_the_answer_is_the_logits():
     assert heat.raw.shape == (2, 6, 8)
 
 
+@pytest.mark.parametrize("target", [None, 1])
+def test_of_several_answers_a_function_must_say_which(target):
+    model = convolutions()
+    other = layers.Dense(5, activation="softmax", name="aux")(model.get_layer("pool").output)
+    images = pixels(2, 12, 16, 3)
+    named = keras.Model(model.input, {"aux": other, "main": model.output})
+    told = r"\(outputs\['aux'\] \(2, 5\), outputs\['main'\] \(2, 3\)\), got"
+    with pytest.raises(ValueError, match=f"`target` must be a function .*{told} {target}"):
+        explain.grad_cam(named, images, target=target)
+    listed = keras.Model(model.input, [other, model.output])
+    told = r"\(outputs\[0\] \(2, 5\), outputs\[1\] \(2, 3\)\), got"
+    with pytest.raises(ValueError, match=f"`target` must be a function .*{told} {target}"):
+        explain.saliency(listed, images, target=target)
+    heat = explain.grad_cam(listed, images, target=lambda outputs: outputs[1][:, 2])
+    expected = explain.grad_cam(model, images, target=2)
+    np.testing.assert_allclose(heat.values, expected.values, rtol=1e-4, atol=1e-6)
+    # What each function is given is what the model returns.
+    heat = explain.grad_cam(listed, images, target=lambda outputs: outputs[0][:, 4])
+    np.testing.assert_allclose(heat.scores, model_answer(listed, images)[0][:, 4], rtol=1e-4)
+
+
+def model_answer(model, images):
+    return [keras.ops.convert_to_numpy(x) for x in model(images)]
+
+
+def test_what_is_no_score_is_no_answer():
+    model = convolutions()
+    tokens = layers.Reshape((48, 8))(model.get_layer("maps").output)
+    both = keras.Model(model.input, [tokens, model.output])
+    images = pixels(2, 12, 16, 3)
+    np.testing.assert_allclose(
+        explain.saliency(both, images).values, explain.saliency(model, images).values, rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("end", [None, "sigmoid"])
+@pytest.mark.parametrize("method", [explain.grad_cam, explain.saliency, explain.cam])
+def test_one_unit_that_says_no_is_explained_by_what_speaks_for_no(end, method):
+    model, images = convolutions(classes=1, end=end), pixels(4, 12, 16, 3)
+    kernel, _ = model.get_layer("scores").get_weights()
+    features = keras.Model(model.input, model.get_layer("pool").output).predict(images, verbose=0)
+    sums = (features @ kernel)[:, 0]
+    model.get_layer("scores").set_weights([kernel, -np.median(sums, keepdims=True)])
+    logits = sums - np.median(sums)
+    heat = method(model, images)
+    assert list(heat.classes) == [0 if logit >= 0 else -1 for logit in logits]
+    assert set(heat.classes) == {0, -1}
+    np.testing.assert_allclose(heat.scores, np.abs(logits), rtol=1e-3, atol=1e-3)
+    asked = method(model, images, target=0)  # the unit itself
+    np.testing.assert_allclose(asked.scores, logits, rtol=1e-3, atol=1e-3)
+    signs = np.sign(logits)
+    if method is explain.cam:
+        expected = asked.values * signs[:, None, None]
+    else:
+        by_sign = {
+            sign: method(model, images, target=lambda outputs, s=sign: s * outputs[:, 0]).values
+            for sign in (1, -1)
+        }
+        expected = np.stack([by_sign[sign][number] for number, sign in enumerate(signs)])
+    np.testing.assert_allclose(heat.values, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_a_pixel_of_one_unit_may_say_no():
+    images = keras.Input((8, 12, 1))
+    model = keras.Model(images, layers.Conv2D(1, 1, name="scores")(images))
+    model.get_layer("scores").set_weights([np.full((1, 1, 1, 1), -0.5), np.zeros(1)])
+    heat = explain.saliency(model, np.full((1, 8, 12, 1), 8.0), target=explain.Pixel(2, 3))
+    assert (list(heat.scores), list(heat.classes)) == ([4.0], [-1])
+
+
 @pytest.mark.parametrize(
     ("target", "message"),
     [

@@ -86,7 +86,7 @@ def test_errors():
 def test_plot_draws_the_values(tmp_path, rng):
     model = with_weights(linear_classifier(input_shape=(4, 5, 1), num_classes=7), rng)
     found = templates(model)
-    figure = found.plot(classes="abcdefg", path=tmp_path / "templates.png", most=6)
+    figure = found.plot(tmp_path / "templates.png", classes="abcdefg", most=6)
     assert (tmp_path / "templates.png").stat().st_size > 1000
     drawn = np.stack([axes.images[0].get_array() for axes in figure.axes])
     np.testing.assert_allclose(drawn, found.values[:6, ..., 0], atol=1e-6)

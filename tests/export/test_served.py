@@ -72,3 +72,10 @@ def test_damaged(exported, tmp_path):
 def test_batch_size(exported):
     with pytest.raises(ValueError, match="`batch_size` must be at least 1, got 0"):
         next(Served(exported).answer([b""], batch_size=0))
+
+
+def test_to_explain_it_says_first_that_a_detector_is_no_classifier(exported):
+    served = Served(exported)
+    served.card = {**served.card, "task": "detection"}
+    with pytest.raises(InputError, match="--explain is for classifiers, and .* is for detection"):
+        next(served.answer([encoded(3, 3)], explain=True))
