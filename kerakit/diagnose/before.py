@@ -53,12 +53,4 @@ def before_training(model, x, y=None, *, classes=None, validation=None):
     'double_softmax'
     """
     looked = look(model, x, y, classes=classes, validation=validation)
-    findings = [_asked(rule, looked) for rule in RULES]
-    return Diagnosis(tuple(finding for finding in findings if finding is not None))
-
-
-def _asked(rule, looked):
-    try:
-        return rule(looked)
-    except Exception:  # a kind of model it was not written for: one rule less, not no diagnosis
-        return None
+    return Diagnosis.by(RULES, looked)

@@ -47,12 +47,4 @@ def during_training(watched):
     'overfitting'
     """
     rules = RULES if watched.has_ratios else WITHOUT_RATIOS
-    findings = [_asked(rule, watched) for rule in rules]
-    return Diagnosis(tuple(finding for finding in findings if finding is not None))
-
-
-def _asked(rule, watched):
-    try:
-        return rule(watched)
-    except Exception:  # figures of a kind it was not written for: one rule less, not no training
-        return None
+    return Diagnosis.by(rules, watched)

@@ -1,5 +1,6 @@
 """What a diagnosis says: findings, causes before their symptoms."""
 
+import contextlib
 import json
 import math
 import pathlib
@@ -133,6 +134,21 @@ class Diagnosis:
         for finding in sorted(self.findings, key=lambda finding: finding.rank):
             kept.setdefault((finding.rule, finding.place), finding)
         object.__setattr__(self, "findings", tuple(kept.values()))
+
+    @classmethod
+    def by(cls, rules, seen):
+        """What rules find.
+
+        Args:
+            rules: Functions of `seen` to a `Finding` or None. One that raises is left out: it met
+                a kind of model or figure that it was not written for, and the others still speak.
+            seen: What they look at.
+        """
+        findings = []
+        for rule in rules:
+            with contextlib.suppress(Exception):
+                findings.append(rule(seen))
+        return cls(tuple(finding for finding in findings if finding is not None))
 
     def __add__(self, other):
         if not isinstance(other, Diagnosis):
