@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras.src.models.functional import Functional  # no public name
 
-from kerakit.export.taken_apart import taken_apart
+from kerakit.export.taken_apart import ConvOverTime, taken_apart
 from kerakit.layers import (
     BatchNormalization,
     FrozenBatchNormalization,
@@ -28,6 +28,7 @@ _LINEAR = (
     PaddedConv1D,
     PaddedConv2D,
     PaddedConv3D,
+    ConvOverTime,
     *_DEPTHWISE,
 )
 
@@ -172,7 +173,7 @@ def _takes_relu(layer, readers):
     """Whether a ReLU, and it alone, reads the norm of this convolution."""
     relu = readers[0] if len(readers) == 1 else None
     return (
-        type(layer) is PaddedConv3D
+        type(layer) in (PaddedConv3D, ConvOverTime)
         and type(relu) is keras.layers.ReLU
         and relu.compute_dtype == layer.compute_dtype
         and not (relu.max_value is not None or relu.negative_slope or relu.threshold)

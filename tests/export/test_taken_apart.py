@@ -43,6 +43,20 @@ def test_a_convolution_in_two_steps_takes_the_norm_inside_and_the_one_behind(nor
     assert (folded.get_layer("conv_3").bias is None) == (norm is None)
 
 
+def test_a_slow_number_of_channels_is_filled_up_with_zeros(rng):
+    x = clips()
+    y = factorised(mid_filters=39, strides=(2, 1, 1), name="far")(x)  # 48 would be too many more
+    y = factorised(mid_filters=63, strides=(1, 2, 2), name="near")(layers.ReLU()(y))
+    model = trained_inside(keras.Model(x, BatchNormalization(name="behind")(y)), rng)
+    folded = assert_folds(model, rng, left=[])
+    filters = {name: folded.get_layer(name).filters for name in ("far_0", "near_0", "near_3")}
+    assert filters == {"far_0": 39, "near_0": 64, "near_3": 4}
+    # What goes by the batch does so with channels of zeros too.
+    y = factorised(mid_filters=63, name="batch")(x, training=True)
+    model = keras.Model(x, BatchNormalization(name="behind")(y))
+    assert assert_folds(model, rng, left=["batch_1"]).get_layer("batch_0").filters == 64
+
+
 def test_two_steps_that_are_called_twice_or_read_twice(rng):
     x = clips()
     shared = factorised(padding=1, name="shared")
