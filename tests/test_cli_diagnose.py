@@ -90,7 +90,6 @@ def test_a_folder_of_something_else(place, capsys):
     [
         ("log.csv", "a,b\n1,2\n", "has no column epoch"),
         ("log.csv", "epoch,loss\n1,two\n", "could not convert string to float"),
-        ("watch.csv", "epoch,loss\n1,2\n", "has no column step, layer"),
     ],
 )
 def test_a_damaged_file(place, capsys, name, text, reason):
@@ -101,8 +100,21 @@ def test_a_damaged_file(place, capsys, name, text, reason):
     assert reason in message
 
 
-def test_a_damaged_look_is_one_sentence(place, capsys):
+@pytest.mark.parametrize("text", ["step,layer,loss\ninf,,2.3\n", "epoch,loss\n1,2\n"])
+def test_damaged_looks_leave_the_curves(place, capsys, text):
     folder = run_folder(place / "runs" / "cut", FELL)
+    (folder / "watch.csv").write_text(text)
+    assert main(["diagnose", "cut", "--json", "found.json"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[2].startswith("runs/cut/watch.csv cannot be read: ")
+    assert printed[2].endswith("The curves alone are judged.")
+    assert printed[3] == "Nothing found."
+    assert json.loads((place / "found.json").read_text())["damaged"].startswith("runs/cut/watch")
+
+
+def test_damaged_looks_alone_are_one_sentence(place, capsys):
+    folder = place / "runs" / "cut"
+    folder.mkdir(parents=True)
     (folder / "watch.csv").write_text("step,layer,loss\ninf,,2.3\n")
     with pytest.raises(SystemExit) as ended:
         main(["diagnose", "cut"])

@@ -117,6 +117,7 @@ KERAKIT_RULES = {
     layers.DropPath: identity,
     layers.CropLike: copied,
     # By convention as the direct convolution, whatever way they go about it.
+    layers.AdaptiveAveragePooling2D: spatial_rules.adaptive_average_rule,
     layers.FFTConv2D: spatial_rules.convolution_rule,
     layers.Im2ColConv2D: spatial_rules.convolution_rule,
     layers.PaddedConv1D: spatial_rules.convolution_rule,

@@ -1,19 +1,19 @@
 """What can be said of a model and its data before the first step."""
 
-from kerakit.diagnose import data_rules, output_rules, start_rules, structure_rules
+from kerakit.diagnose import input_rules, label_rules, output_rules, start_rules, structure_rules
 from kerakit.diagnose.finding import Diagnosis
 from kerakit.diagnose.looked import look
 
 RULES = (
-    data_rules.labels_out_of_range,
+    label_rules.labels_out_of_range,
     output_rules.double_softmax,
     start_rules.zero_initial_weights,
-    data_rules.inputs_not_normalised,
+    input_rules.inputs_not_normalised,
     start_rules.badly_scaled_initial_weights,
     start_rules.saturating_activations,
     start_rules.vanishing_gradients,
     output_rules.first_loss_unexpected,
-    data_rules.final_bias_ignores_balance,
+    label_rules.final_bias_ignores_balance,
     structure_rules.flatten_dense_heavy,
     structure_rules.large_kernel,
     structure_rules.pooling_for_stride,

@@ -1,15 +1,15 @@
 """What can be said of a training from what was seen of it."""
 
-from kerakit.diagnose import history, watch_rules
+from kerakit.diagnose import history, layer_rules, rate_rules
 from kerakit.diagnose.finding import Diagnosis
 
 RULES = (
-    watch_rules.learning_rate_too_high,
-    watch_rules.dead_relus,
-    watch_rules.vanishing_gradients,
-    watch_rules.exploding_gradients,
-    watch_rules.learning_rate_too_low,
-    watch_rules.batch_norm_drift,
+    rate_rules.learning_rate_too_high,
+    layer_rules.dead_relus,
+    layer_rules.vanishing_gradients,
+    layer_rules.exploding_gradients,
+    rate_rules.learning_rate_too_low,
+    layer_rules.batch_norm_drift,
     history.loss_explodes,
     history.no_initial_progress,
     history.loss_not_decreasing,
@@ -19,8 +19,8 @@ RULES = (
 
 # Of a loss that may be negative, or 0.
 WITHOUT_RATIOS = (
-    watch_rules.vanishing_gradients,
-    watch_rules.exploding_gradients,
+    layer_rules.vanishing_gradients,
+    layer_rules.exploding_gradients,
     history.loss_explodes,
 )
 

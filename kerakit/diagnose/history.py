@@ -3,7 +3,7 @@
 import math
 
 from kerakit.diagnose.finding import Finding
-from kerakit.diagnose.watch_rules import FEWEST_STEPS, HARDLY
+from kerakit.diagnose.rate_rules import FEWEST_STEPS, HARDLY
 
 # A loss of an epoch so far above the first. A choice: no healthy epoch was above the first loss.
 EXPLODED = 3.0

@@ -24,6 +24,7 @@ class RunRead:
         finished: Whether it came to its end: it has a report.
         watched: `Watched`, the figures.
         diagnosis: `Diagnosis` of them.
+        damaged: Why the looks at the training could not be read, or "".
     """
 
     folder: pathlib.Path
@@ -31,6 +32,7 @@ class RunRead:
     finished: bool
     watched: Watched
     diagnosis: Diagnosis
+    damaged: str = ""
 
     def __str__(self):
         epochs, steps = len(self.watched.epochs), self.watched.steps
@@ -39,7 +41,9 @@ class RunRead:
         end = "finished" if self.finished else "not finished (no report.json)"
         lines = [f"{self.folder}: {end}, {length}"]
         lines += [f"    {self.command}"] * bool(self.command)
-        if not self.watched.looks:
+        if self.damaged:
+            lines.append(f"{self.damaged.rstrip('.')}. The curves alone are judged.")
+        elif not self.watched.looks:
             lines.append(f"No {LOOKS}: the curves alone are judged.")
         return "\n".join([*lines, str(self.diagnosis)])
 
@@ -51,6 +55,7 @@ class RunRead:
             "finished": self.finished,
             "epochs": len(self.watched.epochs),
             "steps": self.watched.steps,
+            "damaged": self.damaged,
             **self.diagnosis.to_dict(),
         }
 
@@ -66,12 +71,19 @@ def read_run(folder):
         A `RunRead`.
 
     Raises:
-        InputError: If there is no such folder, it is no run's, or a file of it is damaged.
+        InputError: If there is no such folder, it is no run's, or what is there is damaged; with
+            good curves, damaged looks are left out and told.
     """
     folder = _found(folder)
     log = folder / (LOG if (folder / LOG).is_file() else EPOCHS)
     rows = _of_file(log, lambda path: read_rows(path, needed=("epoch",)), ())
-    looks = _of_file(folder / LOOKS, read_looks, ())
+    looks, damaged = (), ""
+    try:
+        looks = _of_file(folder / LOOKS, read_looks, ())
+    except InputError as error:
+        if not rows:
+            raise
+        damaged = str(error)
     if not rows and not looks:
         raise InputError(
             f"{folder} has neither {LOG} nor {LOOKS} with anything in it: it is no run's folder, "
@@ -81,7 +93,7 @@ def read_run(folder):
     watched = Watched(tuple(looks), tuple(rows))
     # A training without a recipe leaves no report.
     finished = (folder / REPORT).is_file() or not (folder / CONFIG).is_file()
-    return RunRead(folder, command, finished, watched, during_training(watched))
+    return RunRead(folder, command, finished, watched, during_training(watched), damaged)
 
 
 def _found(folder):

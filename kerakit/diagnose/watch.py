@@ -83,6 +83,7 @@ class Watch(keras.callbacks.Callback):
 
     def _start_over(self):
         self._step, self._looks, self._epochs = 0, [], []
+        self._begun_at, self._made = 0, 1
         self._batch_losses, self._sum, self._seen = [], 0.0, 0
         self._probe = self._before = self._look = None
         self._broken = False
@@ -122,15 +123,18 @@ class Watch(keras.callbacks.Callback):
         self._sum, self._seen = 0.0, 0
 
     def on_train_batch_begin(self, batch, logs=None):
-        if self._step in FIRST_LOOKS or self._step % self.every == 0:
+        self._begun_at = batch
+        if self._step >= self._next_look():
             self._look = self._closer_look()
             self._before = self._kernels()
 
     def on_train_batch_end(self, batch, logs=None):
+        # Several steps in one call, if compiled with `steps_per_execution`.
+        self._made = batch - self._begun_at + 1
         loss = (logs or {}).get("loss")
         if loss is not None:
             self._batch_losses.append(self._batch_loss(float(loss)))
-        self._step += 1
+        self._step += self._made
         if self._look is not None:
             self._finish(self._look)
         elif loss is not None and not math.isfinite(loss) and not self._broken:
@@ -167,12 +171,18 @@ class Watch(keras.callbacks.Callback):
         self._epochs = list(state["epochs"])
         self._resumed = True
 
+    def _next_look(self):
+        """The step that is to be looked at next, or that it is over already."""
+        after = self._looks[-1].step + 1 if self._looks else 0
+        first = [step for step in FIRST_LOOKS if step >= after]
+        return min([*first, -(-after // self.every) * self.every])
+
     def _batch_loss(self, mean):
-        """The loss of one batch, of the mean over the epoch that the logs have."""
-        self._seen += 1
+        """The mean loss of one call's batches, of that over the epoch, which the logs have."""
+        self._seen += self._made
         total = mean * self._seen
         loss, self._sum = total - self._sum, total
-        return loss
+        return loss / self._made
 
     def _closer_look(self):
         model = {"learning_rate": self._rate()}
@@ -211,7 +221,8 @@ class Watch(keras.callbacks.Callback):
                 row = layers.setdefault(name, {})
                 row.setdefault("weight_norm", norm)
                 if norm > 0:
-                    row["update_ratio"] = change / norm if np.isfinite(norm) else math.nan
+                    ratio = change / norm / self._made
+                    row["update_ratio"] = ratio if np.isfinite(norm) else math.nan
         self._look, self._before, self._batch_losses = None, None, []
         self._looks.append(Look(look.step, model, layers))
         if self._board is not None:

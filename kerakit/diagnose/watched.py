@@ -85,6 +85,11 @@ class Watched:
         return min((loss for loss in losses if math.isfinite(loss)), default=None)
 
     @property
+    def reference_loss(self):
+        """The loss that is to be left behind: the first, or near that of knowing nothing."""
+        return min(self.first_loss, 1.5 * (self.chance or math.inf))
+
+    @property
     def broken_at(self):
         """Step at which the loss was seen to be no longer finite, or None."""
         for look in self.looks:
@@ -158,6 +163,15 @@ def median(values):
     """Median of the finite numbers, or None."""
     values = [value for value in values if value is not None and math.isfinite(value)]
     return float(np.median(values)) if values else None
+
+
+def nan_last(value):
+    """The value, for a comparison in which what is no number is the largest.
+
+    Args:
+        value: A float.
+    """
+    return math.inf if math.isnan(value) else value
 
 
 def write_looks(path, looks):

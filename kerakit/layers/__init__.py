@@ -1,5 +1,6 @@
 """Keras layers, thin over `kerakit.ops`."""
 
+from kerakit.layers.adaptive_average_pooling import AdaptiveAveragePooling2D
 from kerakit.layers.anchor_generator import AnchorGenerator
 from kerakit.layers.batch_normalization import BatchNormalization
 from kerakit.layers.class_token import ClassToken
@@ -42,6 +43,7 @@ from kerakit.layers.transformer_decoder_block import TransformerDecoderBlock
 from kerakit.layers.vanilla_rnn import VanillaRNN
 
 __all__ = [
+    "AdaptiveAveragePooling2D",
     "AnchorGenerator",
     "BatchNormalization",
     "ClassToken",

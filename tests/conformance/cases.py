@@ -187,6 +187,7 @@ CASES = [
         {"kernel_size": (3, 3), "strides": (2, 1), "padding": (1, 1), "depth_multiplier": 2},
         inputs=(MAPS,),
     ),
+    Case(layers.AdaptiveAveragePooling2D, {"output_size": (3, 9)}, inputs=(PLANES,)),
     Case(
         layers.PaddedMaxPooling2D,
         {"pool_size": (3, 3), "strides": (2, 2), "padding": (1, 1)},

@@ -196,6 +196,7 @@ CASES = [
     ),
     (own.PaddedConv3DTranspose(1, 2), (2, 2, 2, 1), 64, 128, 27, (2, 2, 2)),
     (own.PaddedDepthwiseConv2D(3, padding=1), (4, 4, 2), 32 * 9, 32 * 18, 32, (3, 3)),
+    (own.AdaptiveAveragePooling2D(2), (4, 4, 2), 0, 8 * 3, 8, (2, 2)),
     (own.PaddedMaxPooling2D(3, strides=2, padding=1), (6, 6, 2), 0, 18, 18, (3, 3)),
     # Values and indices.
     (own.MaxPooling2DWithIndices(2), (4, 4, 2), 0, 8, 16, (2, 2)),

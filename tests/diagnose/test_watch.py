@@ -50,6 +50,30 @@ def test_the_training_is_bit_for_bit_the_same():
     assert with_it[1] == without[1]
 
 
+def test_steps_of_one_call_are_counted_each():
+    """`steps_per_execution`: the same training, seen where its calls begin."""
+    (x, y), _ = digits()
+    seen = {}
+    for steps in (1, 4):
+        keras.utils.set_random_seed(1)
+        model = dense_net()
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(SGD(0.01), loss, steps_per_execution=steps)
+        seen[steps] = Watch(x[:32], y[:32], every=8)
+        model.fit(
+            x[:384], y[:384], batch_size=16, shuffle=False, verbose=0, callbacks=[seen[steps]]
+        )
+    one, four = (seen[steps].watched for steps in (1, 4))
+    assert [look.step for look in four.looks] == [0, 4, 8, 12, 16, 24]
+    ends = {look.step: look for look in one.looks}
+    for look in (look for look in four.looks if look.step in (8, 16, 24)):
+        np.testing.assert_allclose(
+            look.model["gradient_norm"], ends[look.step].model["gradient_norm"], rtol=1e-4
+        )
+    (ratio,), (expected,) = (list(w.looks[0].of("update_ratio").values())[:1] for w in (four, one))
+    assert 0.5 * expected < ratio < 1.1 * expected
+
+
 def test_the_first_look_by_hand():
     """Gradient norms, weight norms and update ratios of a linear model, in NumPy."""
     rng = np.random.default_rng(0)

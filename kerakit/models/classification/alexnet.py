@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from kerakit.layers.adaptive_average_pooling import AdaptiveAveragePooling2D
 from kerakit.models.conv_bn_relu import conv_bn_relu
 from kerakit.models.family import check_classifier, scaled
 from kerakit.models.flatten import flatten_channels_first
@@ -66,7 +67,7 @@ def alexnet(
         )
         if number in POOLED:
             x = layers.MaxPooling2D(3, 2, name=f"features_{number + 2}")(x)
-    x = layers.AdaptiveAveragePooling2D(6, name="avgpool")(x)
+    x = AdaptiveAveragePooling2D(6, name="avgpool")(x)
     x = flatten_channels_first(x)
     for number in (1, 4):
         x = layers.Dropout(drop_rate, name=f"classifier_{number - 1}")(x)

@@ -5,6 +5,7 @@ import functools
 import keras
 from keras import layers
 
+from kerakit.layers.adaptive_average_pooling import AdaptiveAveragePooling2D
 from kerakit.layers.batch_normalization import BatchNormalization
 from kerakit.models.conv_bn_relu import conv_bn_relu
 from kerakit.models.family import check_classifier, scaled
@@ -111,7 +112,7 @@ def inception(x, filters, third_branch, name):
 
 
 def _auxiliary_head(x, num_classes, width, name):
-    x = layers.AdaptiveAveragePooling2D(4, name=f"{name}_avgpool")(x)
+    x = AdaptiveAveragePooling2D(4, name=f"{name}_avgpool")(x)
     x = _conv(x, scaled(128, width), 1, f"{name}_conv")
     x = flatten_channels_first(x, name=f"{name}_flatten")
     x = layers.Dense(scaled(1024, width), "relu", name=f"{name}_fc1")(x)

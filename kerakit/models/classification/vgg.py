@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from kerakit.layers.adaptive_average_pooling import AdaptiveAveragePooling2D
 from kerakit.layers.batch_normalization import BatchNormalization
 from kerakit.models.conv_bn_relu import conv_bn_relu
 from kerakit.models.family import check_classifier, member, scaled
@@ -73,7 +74,7 @@ def _vgg(depth, batch_norm, input_shape, num_classes, normalization, drop_rate, 
     x = normalize(images, normalization)
     x = vgg_features(x, depth, batch_norm=batch_norm, width=width)
     if x.shape[1:3] != (7, 7):
-        x = layers.AdaptiveAveragePooling2D(7, name="avgpool")(x)
+        x = AdaptiveAveragePooling2D(7, name="avgpool")(x)
     x = flatten_channels_first(x)
     for number in (0, 3):
         x = layers.Dense(

@@ -7,6 +7,7 @@ import numpy as np
 from keras import layers
 
 from kerakit.layers import EachFrame, InflatedConv3D
+from kerakit.layers.adaptive_average_pooling import AdaptiveAveragePooling2D
 from kerakit.layers.batch_normalization import BatchNormalization
 from kerakit.layers.drop_path import DropPath
 from kerakit.layers.frozen_batch_normalization import FrozenBatchNormalization
@@ -67,6 +68,7 @@ OF_PICTURES = (
     layers.Resizing,
     layers.UpSampling2D,
     layers.ZeroPadding2D,
+    AdaptiveAveragePooling2D,
     InstanceNormalization,
     PaddedMaxPooling2D,
 )

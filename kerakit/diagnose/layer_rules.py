@@ -1,26 +1,12 @@
-"""Rules over the looks at a training: updates, gradients, dead units, moving statistics."""
+"""Rules over the layers in a training: gradients, dead units, moving statistics."""
 
 import math
 
 from kerakit.diagnose.finding import Finding
-from kerakit.diagnose.watched import median
+from kerakit.diagnose.watched import median, nan_last
 
-# A step should change weights by about a thousandth (Karpathy, CS231n, Neural Networks Part 3,
-# 2015: "somewhere around 1e-3"). Healthy runs of `benchmarks.diagnose_runs.first` were at up to
-# 4e-2 in the first steps, a new last layer alone at 0.15, and nets that learnt at a bold rate at
-# 0.4: a hundred times the rule counts only together with a loss that does not fall.
-LARGEST_UPDATE = 0.1
-# And at 1e-3 or more at their largest look; warm-up and a falling rate are lower at others.
-SMALLEST_UPDATE = 3e-4
-# A loss of batches so far above the first one: measured were up to 1.4 with bold rates that
-# learnt, and 2.7 and more where the rate broke the training.
-RISEN = 4.0
 # Of the first loss, what a training whose rate is right gets below within its first steps.
 LEARNT = 0.7
-# And a loss above this share of it has hardly fallen.
-HARDLY = 0.85
-# Before so many steps nothing is said of progress.
-FEWEST_STEPS = 60
 # Gradient norms of healthy classifiers were measured from 0.005 to 22; clipping thresholds in the
 # literature are 1 to 10 (Pascanu et al., 2013).
 LARGEST_GRADIENT = 1e3
@@ -41,82 +27,6 @@ LARGEST_DRIFT = 0.5
 LARGEST_GAP = 0.25
 
 
-def learning_rate_too_high(watched):
-    """Steps so large that the loss does not fall, or explodes.
-
-    Too large a step leaves the region in which the gradient holds. Evidence: the change of a
-    step over the weights' norm, the median over layers, at its largest; how far the loss of
-    batches rose over the first. Thresholds: `LARGEST_UPDATE` or `RISEN`, and a loss that broke,
-    or ended above `HARDLY` of the first; both, if it did. A loss that was wrong from the
-    start has another cause.
-    """
-    first, lowest = watched.first_loss, watched.lowest_loss
-    if first is None or watched.started_badly or exploding_at_start(watched):
-        return None
-    update = max(_updates(watched), default=0.0)
-    highest = max(watched.figures("highest_loss"), default=first, key=_nan_last)
-    rose = not highest <= RISEN * max(first, watched.chance or 0.0)
-    failed = watched.broken or lowest is None
-    if not failed and not watched.learns and watched.steps >= FEWEST_STEPS:
-        failed = not watched.last_loss <= HARDLY * _reference(watched)
-    large = update > LARGEST_UPDATE
-    if not ((failed and (rose or large)) or (rose and large)):
-        return None
-    rate = next(iter(watched.figures("learning_rate")[-1:]), None)
-    at = "" if rate is None else f" at a learning rate of {max(_rates(watched)):.3g}"
-    end = "broke" if watched.broken else f"is {watched.last_loss:.3g}"
-    return Finding(
-        rule="learning_rate_too_high",
-        severity="error" if failed else "warning",
-        message=f"A step changes the weights by up to {update:.2g} of their norm{at}, and the "
-        f"loss, {first:.3g} at first, rose to {highest:.3g} and {end}.",
-        evidence={
-            "learning_rate": "unknown" if rate is None else max(_rates(watched)),
-            "largest_update_ratio": update,
-            "first_loss": first,
-            "highest_loss": highest,
-        },
-        advice="Divide the learning rate by 10, or find one by `learning_rate_range`; warm up; "
-        "clip gradients.",
-    )
-
-
-def learning_rate_too_low(watched):
-    """Steps so small that the weights stay where they are.
-
-    Evidence: the change of a step over the weights' norm, the median over layers, at its
-    largest look (so that warm-up and a falling rate do not count); the loss, which has hardly
-    fallen. Thresholds: `SMALLEST_UPDATE`, `LEARNT`. A gradient that is lost on its way makes
-    small steps too, and has another cause; so has a model that knows the answers already.
-    """
-    first, lowest = watched.first_loss, watched.lowest_loss
-    updates = _updates(watched)
-    if first is None or lowest is None or not updates or watched.broken:
-        return None
-    update = max(updates)
-    knows = watched.chance is not None and first < 0.5 * watched.chance
-    if watched.steps < FEWEST_STEPS or knows or lowest < LEARNT * first or watched.learns:
-        return None
-    if update >= SMALLEST_UPDATE or _dying(watched) or vanishing_gradients(watched):
-        return None
-    rate = max(_rates(watched), default=0.0)
-    return Finding(
-        rule="learning_rate_too_low",
-        severity="warning",
-        message=f"A step changes the weights by at most {update:.2g} of their norm at a learning "
-        f"rate of {rate:.3g}, and the loss went from {first:.3g} to {watched.last_loss:.3g} in "
-        f"{watched.steps} steps.",
-        evidence={
-            "learning_rate": rate,
-            "largest_update_ratio": update,
-            "first_loss": first,
-            "last_loss": watched.last_loss,
-        },
-        advice="Multiply the learning rate by 10 until a step changes weights by about 1e-3 of "
-        "their norm, or find one by `learning_rate_range`.",
-    )
-
-
 def exploding_gradients(watched):
     """Gradients that are huge, or grow over the training.
 
@@ -127,7 +37,7 @@ def exploding_gradients(watched):
     looks = [look for look in watched.looks if "gradient_norm" in look.model]
     if not looks:
         return None
-    worst = max(looks, key=lambda look: _nan_last(look.model["gradient_norm"]))
+    worst = max(looks, key=lambda look: nan_last(look.model["gradient_norm"]))
     norm = worst.model["gradient_norm"]
     usual = median([look.model["gradient_norm"] for look in looks])
     huge = watched.chance is not None and norm > LARGEST_GRADIENT
@@ -135,7 +45,7 @@ def exploding_gradients(watched):
     if math.isfinite(norm) and not huge and not grown:
         return None
     layers = worst.of("gradient_norm")
-    layer = max(layers, key=lambda name: _nan_last(layers[name]), default="")
+    layer = max(layers, key=lambda name: nan_last(layers[name]), default="")
     return Finding(
         rule="exploding_gradients",
         severity="warning",
@@ -174,7 +84,7 @@ def vanishing_gradients(watched):
     found = [(look, early, late) for look, early, late in found if late > 0]
     later = [entry for entry in found if entry[0].step >= 10] or found
     share = median([early / late for _, early, late in later])
-    if share is None or share >= SMALLEST_SHARE or _dying(watched):
+    if share is None or share >= SMALLEST_SHARE or dying(watched):
         return None
     layer = next(iter(_gradients(later[-1][0])))
     return Finding(
@@ -221,6 +131,16 @@ def dead_relus(watched):
     )
 
 
+def dying(watched):
+    """Whether most units of a layer are dead.
+
+    Args:
+        watched: `Watched`.
+    """
+    found = dead_relus(watched)
+    return found is not None and found.severity != "hint"
+
+
 def batch_norm_drift(watched):
     """Batch normalisation that computes another thing in testing than in training.
 
@@ -244,7 +164,7 @@ def batch_norm_drift(watched):
     gap = inference - training
     if layer is None or not math.isfinite(training) or not drifts[layer] > LARGEST_DRIFT:
         return None
-    if gap <= LARGEST_GAP * _reference(watched) or inference < 1.5 * training:
+    if gap <= LARGEST_GAP * watched.reference_loss or inference < 1.5 * training:
         return None
     row = look.layers[layer]
     return Finding(
@@ -266,39 +186,15 @@ def batch_norm_drift(watched):
     )
 
 
-def _reference(watched):
-    """The loss that is to be left behind: the first, or that of knowing nothing if smaller."""
-    return min(watched.first_loss, 1.5 * (watched.chance or math.inf))
-
-
 def _settled(momentum, steps):
     # A momentum of 0.99 is a little more in float32.
     slow = momentum > USUAL_MOMENTUM + 1e-4
     return steps >= SETTLED_STEPS if slow else momentum**steps < SETTLED
 
 
-def _dying(watched):
-    found = dead_relus(watched)
-    return found is not None and found.severity != "hint"
-
-
 def _learnt(watched):
     lowest = watched.lowest_loss
-    return lowest is not None and lowest < LEARNT * _reference(watched)
-
-
-def _rates(watched):
-    return watched.figures("learning_rate")
-
-
-def _updates(watched):
-    """The median over layers of each look's update ratio; what is no number is infinite."""
-    found = []
-    for look in watched.looks:
-        ratios = sorted(_nan_last(ratio) for ratio in look.of("update_ratio").values())
-        if ratios:
-            found.append(ratios[len(ratios) // 2])
-    return found
+    return lowest is not None and lowest < LEARNT * watched.reference_loss
 
 
 def _gradients(look):
@@ -308,8 +204,4 @@ def _gradients(look):
 def _ends(look):
     norms = list(_gradients(look).values())
     third = max(len(norms) // 3, 1)
-    return max(norms[:third], key=_nan_last), max(norms[-third:], key=_nan_last)
-
-
-def _nan_last(value):
-    return math.inf if math.isnan(value) else value
+    return max(norms[:third], key=nan_last), max(norms[-third:], key=nan_last)
