@@ -124,7 +124,7 @@ def train(config):
         train_head(config, model, preparation, run, run.state, run.callbacks(keep_best=False))
         model.save(run.best.path)  # of the last epoch: while it learnt, there was the head alone
     else:
-        if config.mode == "finetune" and config.head_epochs and not run.state.exists():
+        if config.mode == "finetune" and config.head_epochs and not training.states_at(run.state):
             log = run.stage("head")
             train_head(config, model, preparation, run, run.folder / "head.ckpt", [log])
         train_whole(config, model, batches, preparation, run)

@@ -85,6 +85,7 @@ class Watch(keras.callbacks.Callback):
         self._step, self._looks, self._epochs = 0, [], []
         self._begun_at, self._made = 0, 1
         self._batch_losses, self._sum, self._seen = [], 0.0, 0
+        self._goes_on = False
         self._probe = self._before = self._look = None
         self._broken = False
 
@@ -120,7 +121,9 @@ class Watch(keras.callbacks.Callback):
             self._probe = Probe(self.model, *self._given)
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._sum, self._seen = 0.0, 0
+        if not self._goes_on:  # or in the middle of this epoch
+            self._sum, self._seen = 0.0, 0
+        self._goes_on = False
 
     def on_train_batch_begin(self, batch, logs=None):
         self._begun_at = batch
@@ -145,6 +148,7 @@ class Watch(keras.callbacks.Callback):
         # A metric may be a vector, a figure for each class.
         figures = {k: float(np.ravel(v)[0]) for k, v in (logs or {}).items() if np.size(v) == 1}
         self._epochs.append({"epoch": epoch + 1, **figures})
+        self._sum, self._seen = 0.0, 0
         self._write()
 
     def on_train_end(self, logs=None):
@@ -157,7 +161,14 @@ class Watch(keras.callbacks.Callback):
     def get_state(self):
         """The figures so far, to go on from."""
         rows = [row for look in self._looks for row in look.rows()]
-        return {"step": self._step, "looks": rows, "epochs": self._epochs}
+        return {
+            "step": self._step,
+            "looks": rows,
+            "epochs": self._epochs,
+            "batch_losses": self._batch_losses,
+            "sum": self._sum,
+            "seen": self._seen,
+        }
 
     def set_state(self, state):
         """Goes on from a state in the next `fit`.
@@ -169,6 +180,9 @@ class Watch(keras.callbacks.Callback):
         self._step = int(state["step"])
         self._looks = list(looks_of(state["looks"]))
         self._epochs = list(state["epochs"])
+        self._batch_losses = list(state["batch_losses"])
+        self._sum, self._seen = state["sum"], state["seen"]
+        self._goes_on = self._seen > 0
         self._resumed = True
 
     def _next_look(self):

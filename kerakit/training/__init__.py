@@ -17,7 +17,7 @@ from kerakit.training.precision import precision
 from kerakit.training.pretrained import load_body
 from kerakit.training.rate import falling_rate
 from kerakit.training.start_from import start_from
-from kerakit.training.state import Progress, restore_state, save_state
+from kerakit.training.state import Progress, restore_state, save_state, states_at
 
 __all__ = [
     "BestModel",
@@ -42,4 +42,5 @@ __all__ = [
     "save_state",
     "split_head",
     "start_from",
+    "states_at",
 ]

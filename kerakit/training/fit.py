@@ -1,5 +1,6 @@
 """Keras's own `fit`, which goes on where a killed run stopped."""
 
+import contextlib
 import math
 import pathlib
 import sys
@@ -8,43 +9,47 @@ import keras
 
 from kerakit.callbacks import EarlyStopping
 from kerakit.errors import InputError
-from kerakit.training.state import Progress, restore_state, save_state
+from kerakit.training.save_state import SaveState, saving_at_sigterm
+from kerakit.training.state import Progress, Restored, restore_state, states_at
 
 
-def fit(model, batches, *, epochs, state, validation=None, callbacks=()):
+def fit(model, batches, *, epochs, state, validation=None, callbacks=(), save_every=60.0):
     """Trains for `epochs` epochs in all, resuming from `state` where that file is there.
 
-    After each epoch all that the run needs is saved. Batches are a function of the
-    step, so a run that is killed and started again gives the weights, the log and the
-    decisions of one that was never killed; the epoch in which it was killed is run
-    again from its start.
+    The state is saved inside of epochs too, and at a SIGTERM, as of a machine that is taken
+    away. Batches are a function of the step, so a run that is killed anywhere and started again
+    gives the weights, the log and the decisions of one that was never killed, bit for bit on
+    one CPU.
 
     Args:
         model: Compiled `keras.Model`.
         batches: `kerakit.data.TrainingBatches`, or another object with `steps_per_epoch` and
             `starting_at(step)`, endless batches from that step on.
         epochs: Epochs in all, those before a resume included.
-        state: File of the run's state.
+        state: File of the run's state; the one before it stands beside it.
         validation: Dataset of validation batches, run after every epoch.
         callbacks: Keras callbacks; those with `get_state()` and `set_state(state)`
             are resumed too, and those with `see(batches)` are shown the batches first.
+        save_every: Seconds between two saves inside an epoch. Saving takes 2 % of the time at
+            most: where it would take more it is done more seldom. 0: after every step.
 
     Returns:
-        Number of epochs that had been finished before this call.
+        `Progress` from which this call went on; `Progress()` if it began.
 
     Raises:
-        InputError: If the state is damaged or another run's, or the loss is no longer finite;
-            nothing of such an epoch is saved.
+        InputError: If the state is damaged or another run's or cannot be written, or the loss of
+            an epoch is not finite.
+        SystemExit: After a SIGTERM, with code 143, when the state is saved.
     """
     state = pathlib.Path(state)
     callbacks = list(callbacks)
     for callback in callbacks:
         if hasattr(callback, "see"):  # such as `kerakit.diagnose.Watch`
             callback.see(batches)
-    before = Progress(0, False)
-    if state.exists():
+    before = Restored(Progress(), {})
+    if states_at(state):
         before = restore_state(state, model, callbacks=callbacks)
-    if before.epoch >= epochs or before.stopped:
+    if before.progress.epoch >= epochs or before.progress.stopped:
         # What Keras does at the end of `fit`, after the state was saved: averaged weights,
         # where the optimizer keeps them, take over, and then the best ones.
         model.optimizer.finalize_variable_values(model.trainable_variables)
@@ -52,19 +57,97 @@ def fit(model, batches, *, epochs, state, validation=None, callbacks=()):
             if isinstance(callback, EarlyStopping):
                 callback.restore(model)
     else:
-        steps = batches.steps_per_epoch
-        model.fit(
-            batches.starting_at(before.epoch * steps),
-            initial_epoch=before.epoch,
-            epochs=epochs,
-            steps_per_epoch=steps,
-            validation_data=validation,
-            # Last of all, so that what the others decide at an epoch's end is saved.
-            callbacks=[_StopOnDivergence(), *callbacks, _SaveState(state, callbacks)],
-            shuffle=False,  # the batches come in their order already
-            verbose=1 if sys.stdout.isatty() else 2,
+        # Last of all, so that what the others decide at an epoch's end is saved.
+        saving = SaveState(
+            state, callbacks, steps=batches.steps_per_epoch, epochs=epochs, every=save_every
         )
-    return before.epoch
+        callbacks = [_StopOnDivergence(), *callbacks, saving]
+        with saving_at_sigterm(saving):
+            _train(model, batches, epochs, validation, callbacks, before)
+    return before.progress
+
+
+def _train(model, batches, epochs, validation, callbacks, before):
+    """One training in one or two calls of Keras's `fit`, which begins no epoch in its middle.
+
+    Given fewer steps for the rest of an epoch, it would take as few in all that follow.
+    """
+    steps, (epoch, step, _) = batches.steps_per_epoch, before.progress
+    shown = _OneTraining(
+        callbacks,
+        add_history=True,
+        add_progbar=True,
+        model=model,
+        verbose=1 if sys.stdout.isatty() else 2,
+        epochs=epochs,
+        steps=steps,
+    )
+    if step:
+        print(f"Going on in epoch {epoch + 1}, after step {step} of {steps}", flush=True)
+        # On TensorFlow the metrics have no variables before the first step.
+        model._symbolic_build(data_batch=next(iter(batches.starting_at(0))))
+        shown.goes_on = before
+
+    def part(first, last, *, made=0):
+        model.fit(
+            batches.starting_at(first * steps + made),
+            initial_epoch=first,
+            epochs=last,
+            steps_per_epoch=steps - made,
+            validation_data=validation,
+            callbacks=shown,
+            shuffle=False,  # the batches come in their order already
+        )
+
+    with _ended_once(model.optimizer):
+        if step:
+            part(epoch, epoch + 1, made=step)
+            epoch += 1
+        if epoch < epochs and not (step and model.stop_training):
+            part(epoch, epochs)
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    shown.finish()
+
+
+class _OneTraining(keras.callbacks.CallbackList):
+    """Callbacks to which two calls of `fit` are one training."""
+
+    goes_on = None
+    _begun, _logs, _made = False, None, 0
+
+    def on_train_begin(self, logs=None):
+        if not self._begun:
+            self._begun = True
+            super().on_train_begin(logs)
+
+    def on_train_end(self, logs=None):
+        self._logs = logs
+
+    def finish(self):
+        super().on_train_end(self._logs)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        super().on_epoch_begin(epoch, logs)
+        before, self.goes_on, self._made = self.goes_on, None, 0
+        if before is not None:
+            self._made = before.progress.step
+            before.continue_figures(self.model)
+
+    def on_train_batch_begin(self, batch, logs=None):
+        super().on_train_batch_begin(batch + self._made, logs)
+
+    def on_train_batch_end(self, batch, logs=None):
+        super().on_train_batch_end(batch + self._made, logs)
+
+
+@contextlib.contextmanager
+def _ended_once(optimizer):
+    """Within this, the end of a `fit` leaves the weights: averages are to come in at the last."""
+    optimizer.finalize_variable_values = lambda variables: None
+    try:
+        yield
+    finally:
+        del optimizer.finalize_variable_values
 
 
 class _StopOnDivergence(keras.callbacks.Callback):
@@ -75,14 +158,3 @@ class _StopOnDivergence(keras.callbacks.Callback):
                 f"The loss is {loss} after epoch {epoch + 1}: the training diverged; "
                 "lower the learning rate, or clip the gradients."
             )
-
-
-class _SaveState(keras.callbacks.Callback):
-    def __init__(self, path, callbacks):
-        super().__init__()
-        self.path = path
-        self.callbacks = callbacks
-
-    def on_epoch_end(self, epoch, logs=None):
-        progress = Progress(epoch + 1, bool(self.model.stop_training))
-        save_state(self.path, self.model, callbacks=self.callbacks, progress=progress)

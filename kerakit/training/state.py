@@ -1,10 +1,12 @@
-"""What a training run is at one moment, in one file that is whole or absent."""
+"""What a training run is at one moment, in a file that is whole or absent, and the one before."""
 
 import hashlib
 import io
 import json
+import os
 import pathlib
 import typing
+import warnings
 
 import keras
 import numpy as np
@@ -16,27 +18,42 @@ DIGEST = 32  # bytes of a SHA-256
 
 
 class Progress(typing.NamedTuple):
-    """How far a run has come: epochs finished, and whether a callback ended it."""
+    """How far a run has come.
 
-    epoch: int
-    stopped: bool
+    Args:
+        epoch: Epochs finished.
+        step: Steps of the next epoch made.
+        stopped: Whether a callback ended it.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    stopped: bool = False
 
 
-def save_state(path, model, *, callbacks=(), progress):
-    """Writes all that a run needs to go on: the file is replaced in one step.
+def save_state(path, model, *, callbacks=(), progress, keep=2):
+    """Writes all that a run needs to go on; the states before stand beside it, numbered.
 
-    Kept are the model's variables (weights, moving statistics, random generators),
-    the optimizer's (momenta, iteration, learning rate, loss scale, averages) and the
-    state of each callback that has `get_state()`.
+    Kept are the model's variables (weights, moving statistics, random generators), the
+    optimizer's (momenta, iteration, learning rate, loss scale, averages), the metrics' (an
+    epoch's figures so far) and the state of each callback that has `get_state()`. At every
+    moment, also if the disk is full or the power fails, there is a whole file.
 
     Args:
         path: File to write: an `.npz` and, behind it, the SHA-256 of that.
         model: Compiled and built `keras.Model`.
         callbacks: Keras callbacks; those with `get_state()` and `set_state()` are kept.
         progress: The run's `Progress`.
+        keep: States to keep, this one among them; those before are `state.1.ckpt`, ...
+
+    Raises:
+        InputError: If the file cannot be written.
     """
     arrays = {f"model/{i}": _plain(v) for i, v in enumerate(model.variables)}
-    arrays |= {f"optimizer/{i}": _plain(v) for i, v in enumerate(_optimizer_variables(model))}
+    arrays |= {f"optimizer/{name}": _wide(v) for name, v in _optimizer_state(model).items()}
+    # Between two epochs the figures are over, and large ones (a detector's) are mostly of zeros.
+    figures = [_plain(v) for v in _figures(model)] if progress.step else []
+    arrays |= {f"figure/{i}": array for i, array in enumerate(figures) if array.any()}
     stateful = _stateful(callbacks)
     record = {
         **progress._asdict(),
@@ -47,12 +64,39 @@ def save_state(path, model, *, callbacks=(), progress):
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     content = buffer.getvalue()
-    with replaced(path) as file:
-        file.write_bytes(content + hashlib.sha256(content).digest())
+    path = pathlib.Path(path)
+    try:
+        with replaced(path) as file:
+            file.write_bytes(content + hashlib.sha256(content).digest())
+            for number in reversed(range(1, keep)):
+                if _numbered(path, number - 1).exists():
+                    os.replace(_numbered(path, number - 1), _numbered(path, number))
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({error.strerror}); the training can go on from the state "
+            "before, by the same command."
+        ) from error
+
+
+def states_at(path):
+    """Files of a run's states, the last one first.
+
+    Args:
+        path: File that `save_state` was given.
+    """
+    path = pathlib.Path(path)
+    older = path.parent.glob(f"{path.stem}.*{path.suffix}")
+    numbers = [name.name[len(path.stem) + 1 : -len(path.suffix) or None] for name in older]
+    files = [path, *(_numbered(path, n) for n in sorted(int(n) for n in numbers if n.isdigit()))]
+    return [file for file in files if file.exists()]
 
 
 def restore_state(path, model, *, callbacks=()):
     """Puts a saved state back into the model, its optimizer and the callbacks.
+
+    A damaged file is passed over, with a warning, if there is a whole one before it. Figures of
+    an epoch that is not over go into the metrics once these are built and `fit` has set them
+    back, by `Restored.continue_figures`.
 
     Args:
         path: File that `save_state` wrote.
@@ -60,39 +104,86 @@ def restore_state(path, model, *, callbacks=()):
         callbacks: The same callbacks in the same order.
 
     Returns:
-        The run's `Progress`.
+        A `Restored`.
 
     Raises:
-        InputError: If the file is damaged or of another model, optimizer or callbacks.
+        InputError: If all files are damaged, or it is of another model, optimizer or callbacks.
     """
-    data = pathlib.Path(path).read_bytes()
-    content, digest = data[:-DIGEST], data[-DIGEST:]
-    if hashlib.sha256(content).digest() != digest:
-        raise InputError(
-            f"{path} is damaged: its checksum is not that of what it holds; "
-            "remove it to train from the start."
-        )
-    with np.load(io.BytesIO(content)) as file:
-        arrays = dict(file)
+    path, arrays = _last_whole(path)
     progress = json.loads(str(arrays["progress"]))
     stateful = _stateful(callbacks)
     if _names(stateful) != progress["callbacks"]:
         raise InputError(_other(path, "callbacks"))
-    for kind, variables in (("model", model.variables), ("optimizer", _optimizer_variables(model))):
-        values = [arrays[key] for key in arrays if key.startswith(f"{kind}/")]
-        if [v.shape for v in values] != [tuple(v.shape) for v in variables]:
+    weights = {str(i): variable for i, variable in enumerate(model.variables)}
+    kept = {}
+    for kind, own in (("model", weights), ("optimizer", _optimizer_state(model))):
+        kept[kind] = {k.removeprefix(f"{kind}/"): arrays[k] for k in arrays if k.startswith(kind)}
+        shapes = {name: tuple(value.shape) for name, value in own.items()}
+        if {name: value.shape for name, value in kept[kind].items()} != shapes:
             raise InputError(_other(path, kind))
-        for i, variable in enumerate(variables):
-            variable.assign(arrays[f"{kind}/{i}"])
+    for name, variable in weights.items():
+        variable.assign(kept["model"][name])
+    model.optimizer.load_own_variables(kept["optimizer"])
     for callback, state in zip(stateful, progress["states"], strict=True):
         callback.set_state(_unpack(state, arrays))
-    return Progress(progress["epoch"], progress["stopped"])
+    figures = {int(k.partition("/")[2]): arrays[k] for k in arrays if k.startswith("figure/")}
+    return Restored(Progress(*(progress[name] for name in Progress._fields)), figures)
 
 
-def _optimizer_variables(model):
+class Restored(typing.NamedTuple):
+    """What `restore_state` read.
+
+    Args:
+        progress: `Progress`.
+        figures: Dict of the number of a metric's variable to its value; the others are 0.
+    """
+
+    progress: Progress
+    figures: dict
+
+    def continue_figures(self, model):
+        """Puts the figures of the broken-off epoch into the metrics.
+
+        Args:
+            model: The model, its metrics built.
+        """
+        for number, variable in enumerate(_figures(model)):
+            value = self.figures.get(number)
+            variable.assign(keras.ops.zeros_like(variable) if value is None else value)
+
+
+def _numbered(path, number):
+    return path.with_name(f"{path.stem}.{number}{path.suffix}") if number else path
+
+
+def _last_whole(path):
+    """The last file that is whole, and its arrays."""
+    damaged = []
+    for file in states_at(path):
+        data = file.read_bytes()
+        content, digest = data[:-DIGEST], data[-DIGEST:]
+        if hashlib.sha256(content).digest() == digest:
+            if damaged:
+                warnings.warn(f"{damaged[0]}; going on from {file.name}.", stacklevel=3)
+            with np.load(io.BytesIO(content)) as arrays:
+                return file, dict(arrays)
+        damaged.append(f"{file} is damaged: its checksum is not that of what it holds")
+    raise InputError(f"{damaged[0]}; remove it to train from the start.")
+
+
+def _figures(model):
+    return [variable for metric in model.metrics for variable in metric.variables]
+
+
+def _optimizer_state(model):
+    """The optimizer's own variables, by the names it saves them; not a callback's among them."""
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
-    return model.optimizer.variables
+    store = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Keras's way to read 16 bits
+        model.optimizer.save_own_variables(store)
+    return store
 
 
 def _stateful(callbacks):
@@ -111,9 +202,12 @@ def _other(path, what):
 
 
 def _plain(variable):
-    """The variable in NumPy; bfloat16, of which a file loses the type, as float32."""
-    array = keras.ops.convert_to_numpy(variable)
-    return array.astype("float32") if variable.dtype == "bfloat16" else array
+    return _wide(keras.ops.convert_to_numpy(variable))
+
+
+def _wide(array):
+    """The array, bfloat16, of which a file loses the type, as float32."""
+    return array.astype("float32") if str(array.dtype) == "bfloat16" else array
 
 
 def _pack(value, arrays, key):

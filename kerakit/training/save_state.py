@@ -1,0 +1,98 @@
+"""When a run's state is saved: every so often, at the end, and when the machine is taken away."""
+
+import contextlib
+import math
+import signal
+import threading
+import time
+
+import keras
+
+from kerakit.training.state import Progress, save_state
+
+# Of the time, what saving may take.
+SHARE = 0.02
+# As a shell says that a process ended by SIGTERM.
+PREEMPTED = 128 + signal.SIGTERM
+
+
+class SaveState(keras.callbacks.Callback):
+    """Saves the state of a run while it trains.
+
+    Args:
+        path: File of the state.
+        callbacks: The other callbacks, whose state is saved too.
+        steps: Steps of an epoch.
+        epochs: Epochs in all; after the last one it is saved in any case.
+        every: Seconds between two saves inside an epoch, if that takes no more than `SHARE` of
+            the time; 0: after every step, whatever it takes.
+    """
+
+    def __init__(self, path, callbacks, *, steps, epochs, every):
+        super().__init__()
+        if not every >= 0:
+            raise ValueError(f"`save_every` must be at least 0 seconds, got {every}.")
+        self.path, self.callbacks = path, callbacks
+        self.steps, self.epochs, self.every = steps, epochs, every
+        self.preempted = False
+        self._epoch, self._last, self._took = 0, time.monotonic(), 0.0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        made = batch + 1
+        if made >= self.steps or not (self.preempted or self._is_due(self.every)):
+            return
+        # A loss that is no number ends the run at the epoch's end; nothing of it is to be kept.
+        if math.isfinite((logs or {}).get("loss", 0.0)):
+            self._save(Progress(self._epoch, made))
+        if self.preempted:
+            self._leave(f"in epoch {self._epoch + 1}, after step {made} of {self.steps}:")
+
+    def on_test_batch_end(self, batch, logs=None):
+        if self.preempted:  # an epoch is not saved between its last step and its figures
+            self._leave(f"in the validation of epoch {self._epoch + 1}: what was before is")
+
+    def on_epoch_end(self, epoch, logs=None):
+        stopped = bool(self.model.stop_training)
+        ends = stopped or epoch + 1 == self.epochs
+        if ends or self.preempted or self._is_due(0.0):
+            self._save(Progress(epoch + 1, 0, stopped))
+        if self.preempted and not ends:
+            self._leave(f"after epoch {epoch + 1}:")
+
+    def _is_due(self, every):
+        least = self._took / SHARE if self.every else 0.0
+        return time.monotonic() - self._last >= max(every, least)
+
+    def _save(self, progress):
+        start = time.monotonic()
+        save_state(self.path, self.model, callbacks=self.callbacks, progress=progress)
+        self._last = time.monotonic()
+        self._took = self._last - start
+
+    def _leave(self, where):
+        print(f"Ended by SIGTERM {where} saved; the same command goes on from there.", flush=True)
+        raise SystemExit(PREEMPTED)
+
+
+@contextlib.contextmanager
+def saving_at_sigterm(saving):
+    """Within this a SIGTERM has the state saved after the step that is made, and the process end.
+
+    Args:
+        saving: `SaveState`, among the callbacks of the training.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread is told of signals
+        return
+
+    def preempt(number, frame):
+        saving.preempted = True
+
+    before = signal.signal(signal.SIGTERM, preempt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
