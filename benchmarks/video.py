@@ -14,8 +14,9 @@ python -m benchmarks.video [--rounds 9] [--only r2plus1d_18] [--work inference] 
 
 Not alike: kerakit normalises the pixels inside.
 
-On two cores, 2026-11-28, 9 rounds, nothing else running: `r2plus1d_18` 0.73 (training) and 0.67,
-run again alone 0.62, in inference of torchvision's time, `r3d_18` 0.90 and 0.88.
+On two cores, nothing else running: `r2plus1d_18` 0.73 (training; 2026-11-28, 9 rounds) and 0.60
+(inference; 2026-11-29, 15 rounds, between 0.59 and 0.65 by the hour) of torchvision's time,
+`r3d_18` 0.90 and 0.88.
 """
 
 import os
