@@ -85,7 +85,6 @@ class Watch(keras.callbacks.Callback):
         self._step, self._looks, self._epochs = 0, [], []
         self._begun_at, self._made = 0, 1
         self._batch_losses, self._sum, self._seen = [], 0.0, 0
-        self._goes_on = False
         self._probe = self._before = self._look = None
         self._broken = False
 
@@ -119,11 +118,6 @@ class Watch(keras.callbacks.Callback):
         strategy = getattr(self.model, "distribute_strategy", None)
         if self._given is not None and getattr(strategy, "num_replicas_in_sync", 1) == 1:
             self._probe = Probe(self.model, *self._given)
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if not self._goes_on:  # or in the middle of this epoch
-            self._sum, self._seen = 0.0, 0
-        self._goes_on = False
 
     def on_train_batch_begin(self, batch, logs=None):
         self._begun_at = batch
@@ -182,7 +176,6 @@ class Watch(keras.callbacks.Callback):
         self._epochs = list(state["epochs"])
         self._batch_losses = list(state["batch_losses"])
         self._sum, self._seen = state["sum"], state["seen"]
-        self._goes_on = self._seen > 0
         self._resumed = True
 
     def _next_look(self):

@@ -48,11 +48,11 @@ class SaveState(keras.callbacks.Callback):
         if math.isfinite((logs or {}).get("loss", 0.0)):
             self._save(Progress(self._epoch, made))
         if self.preempted:
-            self._leave(f"in epoch {self._epoch + 1}, after step {made} of {self.steps}:")
+            self._leave(f"in epoch {self._epoch + 1}, after step {made} of {self.steps}")
 
     def on_test_batch_end(self, batch, logs=None):
         if self.preempted:  # an epoch is not saved between its last step and its figures
-            self._leave(f"in the validation of epoch {self._epoch + 1}: what was before is")
+            self._leave(f"in the validation of epoch {self._epoch + 1}")
 
     def on_epoch_end(self, epoch, logs=None):
         stopped = bool(self.model.stop_training)
@@ -60,7 +60,7 @@ class SaveState(keras.callbacks.Callback):
         if ends or self.preempted or self._is_due(0.0):
             self._save(Progress(epoch + 1, 0, stopped))
         if self.preempted and not ends:
-            self._leave(f"after epoch {epoch + 1}:")
+            self._leave(f"after epoch {epoch + 1}")
 
     def _is_due(self, every):
         least = self._took / SHARE if self.every else 0.0
@@ -73,7 +73,7 @@ class SaveState(keras.callbacks.Callback):
         self._took = self._last - start
 
     def _leave(self, where):
-        print(f"Ended by SIGTERM {where} saved; the same command goes on from there.", flush=True)
+        print(f"Ended by SIGTERM {where}; the same command goes on with the run.", flush=True)
         raise SystemExit(PREEMPTED)
 
 

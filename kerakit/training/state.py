@@ -111,13 +111,17 @@ def restore_state(path, model, *, callbacks=()):
     """
     path, arrays = _last_whole(path)
     progress = json.loads(str(arrays["progress"]))
+    if "step" not in progress:
+        raise InputError(_other(path, "version of kerakit"))
     stateful = _stateful(callbacks)
     if _names(stateful) != progress["callbacks"]:
         raise InputError(_other(path, "callbacks"))
     weights = {str(i): variable for i, variable in enumerate(model.variables)}
     kept = {}
     for kind, own in (("model", weights), ("optimizer", _optimizer_state(model))):
-        kept[kind] = {k.removeprefix(f"{kind}/"): arrays[k] for k in arrays if k.startswith(kind)}
+        kept[kind] = {
+            k.removeprefix(f"{kind}/"): arrays[k] for k in arrays if k.startswith(f"{kind}/")
+        }
         shapes = {name: tuple(value.shape) for name, value in own.items()}
         if {name: value.shape for name, value in kept[kind].items()} != shapes:
             raise InputError(_other(path, kind))
