@@ -56,8 +56,8 @@ def taken_apart(graph):
 class ConvOverTime(PaddedConv3D):
     """A `PaddedConv3D` of kernel (t, 1, 1) as a convolution in 2D, over time and all places.
 
-    The same numbers, forward in 0.94 of the time (2 x 8 x 28 x 28, 288 to 128 channels, ReLU fused);
-    with backward it would take 1.7 times as long.
+    The same numbers, forward in 0.94 of the time (2 x 8 x 28 x 28, 288 to 128 channels, ReLU
+    fused); with backward it would take 1.7 times as long.
     """
 
     def call(self, inputs):

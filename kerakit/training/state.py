@@ -112,7 +112,7 @@ def restore_state(path, model, *, callbacks=()):
     path, arrays = _last_whole(path)
     progress = json.loads(str(arrays["progress"]))
     if "step" not in progress:
-        raise InputError(_other(path, "version of kerakit"))
+        raise InputError(_other(path, "contents, of another version of kerakit"))
     stateful = _stateful(callbacks)
     if _names(stateful) != progress["callbacks"]:
         raise InputError(_other(path, "callbacks"))
