@@ -22,7 +22,6 @@ import keras
 import kerakit
 from kerakit import training
 from kerakit.errors import one_sentence
-from kerakit.extras import need
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +100,14 @@ class Config:
     """What layers compute in while they learn; the export computes in float32 always."""
     explain: bool = False
     """Draw heat maps of what answers go by, and export with them: `kerakit predict --explain`."""
+    devices: Literal["auto", "cpu", "mirrored", "multiworker", "tpu"] = "auto"
+    """Where to train; the batch, of the same size everywhere, is shared by all replicas."""
+    workers: int = 1
+    """Processes on this machine that train together."""
     jit: bool = False
     """Compile with XLA."""
+    save_every: float = 60.0
+    """Seconds between two saves of the run's state; 0: after each step."""
     seed: int = 0
     """Seed of weights, order and augmentation."""
     workdir: str = "runs"
@@ -140,6 +145,7 @@ PRESETS = {
 
 def train(config):
     check(config)
+    place = training.Place(config.devices, config.precision)
     keras.utils.set_random_seed(config.seed)
     task = "multi_label" if config.multi_label else "classification"
     data = kerakit.runs.load_data(config, task=task)
@@ -147,29 +153,25 @@ def train(config):
         height=config.size[0], width=config.size[1], channels=config.channels, fit=config.fit
     )
     batches = training_batches(config, data, preparation)
-    with training.precision(config.precision):
-        model = build(config, len(data.classes))
+    model = place.made(build, config, len(data.classes))
     if config.init:
         training.start_from(config.init, model)
-    aim = training.objective(task, len(data.classes), label_smoothing=config.label_smoothing)
-    model.compile(
-        optimizer=kerakit.optimizers.SGD(
-            training.falling_rate(
-                config.schedule,
-                peak=config.learning_rate,
-                steps=config.epochs * batches.steps_per_epoch,
-                warm_up=round(config.warmup_epochs * batches.steps_per_epoch),
+    rate = training.falling_rate(
+        config.schedule, peak=config.learning_rate, steps=config.epochs * batches.steps_per_epoch,
+        warm_up=round(config.warmup_epochs * batches.steps_per_epoch),
+    )  # fmt: skip
+    with place.scope():
+        aim = training.objective(task, len(data.classes), label_smoothing=config.label_smoothing)
+        model.compile(
+            optimizer=training.optimizer(
+                "sgd", rate, momentum=config.momentum, weight_decay=config.weight_decay,
+                ema=config.ema,
             ),
-            momentum=config.momentum,
-            weight_decay=config.weight_decay or None,
-            use_ema=config.ema > 0,
-            ema_momentum=config.ema,
-        ),
-        loss=aim.loss,
-        metrics=aim.metrics,
-        # Keras's choice is XLA on a GPU and none on a CPU, where it is slower.
-        jit_compile=True if config.jit else "auto",
-    )
+            loss=aim.loss,
+            weighted_metrics=aim.metrics,
+            # Keras's choice is XLA on a GPU and none on a CPU, where it is slower.
+            jit_compile=True if config.jit else "auto",
+        )  # fmt: skip
 
     explain = kerakit.runs.explanation_of(model) if config.explain else None
     # Only now that all is in order does a run begin.
@@ -177,13 +179,11 @@ def train(config):
     run = kerakit.runs.Run(config, name=name, data=data, monitor=aim.monitor)
     run.introduce(config.model, model)
     training.fit(
-        model, batches, epochs=config.epochs, state=run.state,
+        model, batches, epochs=config.epochs, state=run.state, save_every=config.save_every,
         validation=kerakit.data.validation_batches(data, preparation, batch_size=config.batch_size),
-        callbacks=run.callbacks(*extra_callbacks(config)),
+        callbacks=run.callbacks(),
     )  # fmt: skip
-    if config.precision != "float32":
-        trained, model = model, build(config, len(data.classes))
-        model.set_weights(trained.get_weights())
+    model = place.plain(model)
     return kerakit.runs.finish_classifier(
         run, model, recipe="classify", data=data, preparation=preparation,
         batch_size=config.batch_size, keep=config.keep, explain=explain,
@@ -217,21 +217,13 @@ def training_batches(config, data, preparation):
     )  # fmt: skip
 
 
-def extra_callbacks(config):
-    if config.ema:
-        yield training.EvaluateAverages()
-    if config.clip_norm:
-        yield kerakit.callbacks.GradientClipping(norm=config.clip_norm)
-    if config.patience:
-        yield kerakit.callbacks.EarlyStopping(patience=config.patience)
-
-
 def check(config):
-    zero = "seed patience weight_decay clip_norm warmup_epochs momentum rotation translation zoom "
-    zero += "color randaugment mixup cutmix label_smoothing ema"
+    one = "epochs batch_size workers"
+    zero = "seed weight_decay clip_norm warmup_epochs momentum rotation translation zoom "
+    zero += "save_every patience color randaugment mixup cutmix label_smoothing ema"
     kerakit.runs.require(
         config,
-        at_least={"epochs": 1, "batch_size": 1, **dict.fromkeys(zero.split(), 0)},
+        at_least=dict.fromkeys(one.split(), 1) | dict.fromkeys(zero.split(), 0),
         above=dict.fromkeys(("learning_rate", "val_fraction", "crop", "width"), 0),
         at_most={"rotation": 180, "randaugment": 30, "width": 16, "seed": 2**31 - 1}
         | dict.fromkeys(("translation", "color", "crop"), 1),
@@ -242,8 +234,8 @@ def check(config):
 
 def main():
     with one_sentence():
-        ask = need("tyro", extra="recipes").extras.overridable_config_cli
-        train(ask(PRESETS, prog="python -m recipes.classify", description=__doc__))
+        config = kerakit.runs.parse_settings(PRESETS, __doc__, prog="python -m recipes.classify")
+        training.on_workers(train, config)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ import keras
 import kerakit
 from kerakit import augment, training
 from kerakit.errors import one_sentence
-from kerakit.extras import need
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +68,8 @@ class Config:
     """Clip gradients to this global norm, and log it; 0: no clipping."""
     ema: float = 0.0
     """Evaluate and export the weights' running average with this momentum; 0: the weights."""
+    patience: int = 0
+    """Stop after so many epochs in a row of rising validation loss; 0: never."""
     keep: Literal["best", "last"] = "best"
     """Weights to export: of the best epoch on the validation images, or of the last one."""
     val_fraction: float = 0.2
@@ -81,8 +82,14 @@ class Config:
     """A .keras or .weights.h5 file of the same network to start from."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     """What layers compute in while they learn; the export computes in float32 always."""
+    devices: Literal["auto", "cpu", "mirrored", "multiworker", "tpu"] = "auto"
+    """Where to train; the batch, of the same size everywhere, is shared by all replicas."""
+    workers: int = 1
+    """Processes on this machine that train together."""
     jit: bool = False
     """Compile with XLA."""
+    save_every: float = 60.0
+    """Seconds between two saves of the run's state; 0: after each step."""
     seed: int = 0
     """Seed of weights, order, sampling and augmentation."""
     workdir: str = "runs"
@@ -125,6 +132,7 @@ PRESETS = {
 
 def train(config):
     check(config)
+    place = training.Place(config.devices, config.precision)
     keras.utils.set_random_seed(config.seed)
     task = "instance_segmentation" if config.model.startswith("maskrcnn") else "detection"
     data = kerakit.runs.load_data(config, task=task)
@@ -132,8 +140,7 @@ def train(config):
         height=config.size[0], width=config.size[1], fit=config.fit
     )
     batches = training_batches(config, data, preparation)
-    with training.precision(config.precision):
-        model = build(config, len(data.classes))
+    model = place.made(build, config, len(data.classes))
     if config.weights:
         kerakit.runs.load_backbone(config.weights, model)
     if config.init:
@@ -146,18 +153,16 @@ def train(config):
         config.schedule, peak=config.learning_rate, steps=config.epochs * steps,
         warm_up=round(config.warmup_epochs * steps),
     )  # fmt: skip
-    model.compile(
-        optimizer=training.optimizer(
-            config.optimizer,
-            rate,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-            ema=config.ema,
-        ),
-        metrics=metrics(),
-        # Keras's choice is XLA on a GPU and none on a CPU, where it is slower.
-        jit_compile=True if config.jit else "auto",
-    )
+    with place.scope():
+        model.compile(
+            optimizer=training.optimizer(
+                config.optimizer, rate, momentum=config.momentum, weight_decay=config.weight_decay,
+                ema=config.ema,
+            ),
+            metrics=metrics(),
+            # Keras's choice is XLA on a GPU and none on a CPU, where it is slower.
+            jit_compile=True if config.jit else "auto",
+        )  # fmt: skip
 
     # Only now that all is in order does a run begin.
     name = config.name or f"detect-{kerakit.runs.place(config.data)}"
@@ -165,12 +170,10 @@ def train(config):
     run = kerakit.runs.Run(config, name=name, data=data, monitor=monitor)
     run.introduce(config.model, model)
     training.fit(
-        model, batches, epochs=config.epochs, state=run.state, validation=validation,
-        callbacks=run.callbacks(*extra_callbacks(config)),
+        model, batches, epochs=config.epochs, state=run.state, save_every=config.save_every,
+        validation=validation, callbacks=run.callbacks(),
     )  # fmt: skip
-    if config.precision != "float32":
-        trained, model = model, build(config, len(data.classes))
-        model.set_weights(trained.get_weights())
+    model = place.plain(model)
     return kerakit.runs.finish_detector(
         run, model, recipe="detect", data=data, preparation=preparation,
         batch_size=config.batch_size, keep=config.keep,
@@ -218,18 +221,13 @@ def training_batches(config, data, preparation):
     )
 
 
-def extra_callbacks(config):
-    if config.ema:
-        yield training.EvaluateAverages()
-    if config.clip_norm:
-        yield kerakit.callbacks.GradientClipping(norm=config.clip_norm)
-
-
 def check(config):
+    one = "epochs batch_size workers"
     zero = "seed weight_decay clip_norm warmup_epochs momentum plain_epochs mosaic color ema"
+    zero += " save_every patience"
     kerakit.runs.require(
         config,
-        at_least={"epochs": 1, "batch_size": 1, **dict.fromkeys(zero.split(), 0)},
+        at_least=dict.fromkeys(one.split(), 1) | dict.fromkeys(zero.split(), 0),
         above=dict.fromkeys(("learning_rate", "val_fraction", "width", "jitter"), 0),
         at_most={"width": 16, "seed": 2**31 - 1, "plain_epochs": config.epochs}
         | dict.fromkeys(("color", "mosaic", "jitter"), 1),
@@ -240,8 +238,8 @@ def check(config):
 
 def main():
     with one_sentence():
-        ask = need("tyro", extra="recipes").extras.overridable_config_cli
-        train(ask(PRESETS, prog="python -m recipes.detect", description=__doc__))
+        config = kerakit.runs.parse_settings(PRESETS, __doc__, prog="python -m recipes.detect")
+        training.on_workers(train, config)
 
 
 if __name__ == "__main__":

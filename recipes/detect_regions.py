@@ -26,7 +26,6 @@ import kerakit
 from kerakit import augment, training
 from kerakit.data import source_proposals
 from kerakit.errors import one_sentence
-from kerakit.extras import need
 from kerakit.metrics.detection_metrics import detection_metrics
 from kerakit.models import classification, detection
 from kerakit.models.detection import (
@@ -201,8 +200,10 @@ def check(config):
 
 def main():
     with one_sentence():
-        ask = need("tyro", extra="recipes").extras.overridable_config_cli
-        train(ask(PRESETS, prog="python -m recipes.detect_regions", description=__doc__))
+        config = kerakit.runs.parse_settings(
+            PRESETS, __doc__, prog="python -m recipes.detect_regions"
+        )
+        train(config)
 
 
 if __name__ == "__main__":

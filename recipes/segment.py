@@ -19,7 +19,6 @@ import keras
 import kerakit
 from kerakit import augment, training
 from kerakit.errors import one_sentence
-from kerakit.extras import need
 from kerakit.weights import load_classifier
 
 
@@ -82,6 +81,8 @@ class Config:
     """Clip gradients to this global norm, and log it; 0: no clipping."""
     ema: float = 0.0
     """Evaluate and export the weights' running average with this momentum; 0: the weights."""
+    patience: int = 0
+    """Stop after so many epochs in a row of rising validation loss; 0: never."""
     keep: Literal["best", "last"] = "best"
     """Weights to export: of the best epoch on the validation images, or of the last one."""
     val_fraction: float = 0.2
@@ -94,8 +95,14 @@ class Config:
     """A .keras or .weights.h5 file of the same network to start from."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     """What layers compute in while they learn; the export computes in float32 always."""
+    devices: Literal["auto", "cpu", "mirrored", "multiworker", "tpu"] = "auto"
+    """Where to train; the batch, of the same size everywhere, is shared by all replicas."""
+    workers: int = 1
+    """Processes on this machine that train together."""
     jit: bool = False
     """Compile with XLA."""
+    save_every: float = 60.0
+    """Seconds between two saves of the run's state; 0: after each step."""
     seed: int = 0
     """Seed of weights, order and augmentation."""
     workdir: str = "runs"
@@ -132,6 +139,7 @@ PRESETS = {
 
 def train(config):
     check(config)
+    place = training.Place(config.devices, config.precision)
     keras.utils.set_random_seed(config.seed)
     data = kerakit.runs.load_data(config, task="segmentation")
     frames = kerakit.runs.frames_of(data, size=config.size, fit=config.fit, tile=config.tile)
@@ -140,8 +148,7 @@ def train(config):
         data.train_source, frames.learnt, batch_size=config.batch_size, seed=config.seed,
         augment=augmentation(config, frames.learnt), heads=heads,
     )  # fmt: skip
-    with training.precision(config.precision):
-        model = build(config, len(data.classes))
+    model = place.made(build, config, len(data.classes))
     kerakit.runs.require_tiles(model, frames.served)
     if config.weights:
         kerakit.runs.require_weights(config.weights)
@@ -149,38 +156,37 @@ def train(config):
     if config.init:
         training.start_from(config.init, model)
     weights = kerakit.runs.pixel_weights(data, power=config.class_weights)
-    aim = training.pixel_objective(config.loss, len(data.classes), class_weights=weights)
     steps = batches.steps_per_epoch
     rate = training.falling_rate(
         config.schedule, peak=config.learning_rate, steps=config.epochs * steps,
         warm_up=round(config.warmup_epochs * steps),
     )  # fmt: skip
-    model.compile(
-        optimizer=training.optimizer(
-            config.optimizer, rate, momentum=config.momentum, weight_decay=config.weight_decay,
-            ema=config.ema,
-        ),
-        loss=dict.fromkeys(heads, aim.loss) if heads else aim.loss,
-        loss_weights={"logits": 1.0, "aux": config.auxiliary} if heads else None,
-        metrics={"logits": aim.metrics} if heads else aim.metrics,
-        # Keras's choice is XLA on a GPU and none on a CPU, where it is slower.
-        jit_compile=True if config.jit else "auto",
-    )  # fmt: skip
+    with place.scope():
+        aim = training.pixel_objective(config.loss, len(data.classes), class_weights=weights)
+        model.compile(
+            optimizer=training.optimizer(
+                config.optimizer, rate, momentum=config.momentum, weight_decay=config.weight_decay,
+                ema=config.ema,
+            ),
+            loss=dict.fromkeys(heads, aim.loss) if heads else aim.loss,
+            loss_weights={"logits": 1.0, "aux": config.auxiliary} if heads else None,
+            weighted_metrics={"logits": aim.metrics} if heads else aim.metrics,
+            # Keras's choice is XLA on a GPU and none on a CPU, where it is slower.
+            jit_compile=True if config.jit else "auto",
+        )  # fmt: skip
 
     # Only now that all is in order does a run begin.
     name = config.name or f"segment-{kerakit.runs.place(config.data)}"
     run = kerakit.runs.Run(config, name=name, data=data, monitor=aim.monitor)
     run.introduce(config.model, model, input_shape=(*config.size, 3))
     training.fit(
-        model, batches, epochs=config.epochs, state=run.state,
+        model, batches, epochs=config.epochs, state=run.state, save_every=config.save_every,
         validation=kerakit.data.segmentation_evaluation_batches(
             data.val_source, frames.held_out, batch_size=config.batch_size, heads=heads
         ),
-        callbacks=run.callbacks(*extra_callbacks(config)),
+        callbacks=run.callbacks(),
     )  # fmt: skip
-    if config.precision != "float32":
-        trained, model = model, build(config, len(data.classes))
-        model.set_weights(trained.get_weights())
+    model = place.plain(model)
     return kerakit.runs.finish_segmenter(
         run, model, recipe="segment", data=data, preparation=frames.served, keep=config.keep
     )
@@ -215,19 +221,13 @@ def augmentation(config, frame):
     return augment.chain(*transforms) if transforms else None
 
 
-def extra_callbacks(config):
-    if config.ema:
-        yield training.EvaluateAverages()
-    if config.clip_norm:
-        yield kerakit.callbacks.GradientClipping(norm=config.clip_norm)
-
-
 def check(config):
+    one = "epochs batch_size workers"
     zero = "seed weight_decay clip_norm warmup_epochs momentum balanced rotation zoom elastic "
-    zero += "color class_weights auxiliary ema drop_rate tile"
+    zero += "save_every patience color class_weights auxiliary ema drop_rate tile"
     kerakit.runs.require(
         config,
-        at_least={"epochs": 1, "batch_size": 1, **dict.fromkeys(zero.split(), 0)},
+        at_least=dict.fromkeys(one.split(), 1) | dict.fromkeys(zero.split(), 0),
         above=dict.fromkeys(("learning_rate", "val_fraction", "width"), 0),
         at_most={"width": 16, "seed": 2**31 - 1, "rotation": 180}
         | dict.fromkeys(("color", "balanced", "class_weights"), 1),
@@ -238,8 +238,8 @@ def check(config):
 
 def main():
     with one_sentence():
-        ask = need("tyro", extra="recipes").extras.overridable_config_cli
-        train(ask(PRESETS, prog="python -m recipes.segment", description=__doc__))
+        config = kerakit.runs.parse_settings(PRESETS, __doc__, prog="python -m recipes.segment")
+        training.on_workers(train, config)
 
 
 if __name__ == "__main__":

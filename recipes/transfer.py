@@ -27,7 +27,6 @@ import keras
 import kerakit
 from kerakit import training
 from kerakit.errors import InputError, one_sentence
-from kerakit.extras import need
 from kerakit.models.classification.keras_application import keras_application
 
 
@@ -242,8 +241,8 @@ def check(config):
 
 def main():
     with one_sentence():
-        ask = need("tyro", extra="recipes").extras.overridable_config_cli
-        train(ask(PRESETS, prog="python -m recipes.transfer", description=__doc__))
+        config = kerakit.runs.parse_settings(PRESETS, __doc__, prog="python -m recipes.transfer")
+        train(config)
 
 
 if __name__ == "__main__":

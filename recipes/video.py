@@ -24,7 +24,6 @@ import keras
 import kerakit
 from kerakit import training
 from kerakit.errors import InputError, one_sentence
-from kerakit.extras import need
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +91,8 @@ class Config:
     """Weight decay: coupled in SGD, a part of the rate in AdamW."""
     ema: float = 0.0
     """Evaluate and export the weights' running average with this momentum; 0: the weights."""
+    patience: int = 0
+    """Stop after so many epochs in a row of rising validation loss; 0: never."""
     keep: Literal["best", "last"] = "best"
     """Weights to export: of the best epoch on the videos held out, or of the last one."""
     clips: int = 1
@@ -106,8 +107,14 @@ class Config:
     """A .keras or .weights.h5 file of the same network to start from."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     """What layers compute in while they learn; the export computes in float32 always."""
+    devices: Literal["auto", "cpu", "mirrored", "multiworker", "tpu"] = "auto"
+    """Where to train; the batch, of the same size everywhere, is shared by all replicas."""
+    workers: int = 1
+    """Processes on this machine that train together."""
     jit: bool = False
     """Compile with XLA."""
+    save_every: float = 60.0
+    """Seconds between two saves of the run's state; 0: after each step."""
     seed: int = 0
     """Seed of weights, order and augmentation."""
     workdir: str = "runs"
@@ -145,49 +152,44 @@ PRESETS = {
 
 def train(config):
     check(config)
+    place = training.Place(config.devices, config.precision)
     keras.utils.set_random_seed(config.seed)
     data = kerakit.runs.load_data(config, task="video", frame_rate=config.frame_rate)
-    height, width = config.size
-    preparation = kerakit.data.Preparation(height=height, width=width, fit=config.fit)
-    sampling = kerakit.data.FrameSampling(
-        frames=config.frames, stride=config.stride, mode=config.sampling
-    )
+    prepare, sample = kerakit.data.Preparation, kerakit.data.FrameSampling
+    preparation = prepare(height=config.size[0], width=config.size[1], fit=config.fit)
+    sampling = sample(frames=config.frames, stride=config.stride, mode=config.sampling)
     batches = training_batches(config, data, preparation, sampling)
-    with training.precision(config.precision):
-        model = build(config, len(data.classes))
+    model = place.made(build, config, len(data.classes))
     if config.init:
         training.start_from(config.init, model)
-    aim = training.objective("classification", len(data.classes))
     steps = batches.steps_per_epoch
     rate = training.falling_rate(
         config.schedule, peak=config.learning_rate, steps=config.epochs * steps,
         warm_up=round(config.warmup_epochs * steps),
     )  # fmt: skip
-    model.compile(
-        optimizer=training.optimizer(
-            config.optimizer, rate, weight_decay=config.weight_decay, ema=config.ema
-        ),
-        loss=aim.loss,
-        metrics=aim.metrics,
-        # Keras's choice is XLA on a GPU and none on a CPU, where it is slower.
-        jit_compile=True if config.jit else "auto",
-    )  # fmt: skip
+    with place.scope():
+        aim = training.objective("classification", len(data.classes))
+        model.compile(
+            training.optimizer(
+                config.optimizer, rate, weight_decay=config.weight_decay, ema=config.ema
+            ),
+            loss=aim.loss, weighted_metrics=aim.metrics,
+            # Keras's choice is XLA on a GPU and none on a CPU, where it is slower.
+            jit_compile=True if config.jit else "auto",
+        )  # fmt: skip
 
     # Only now that all is in order does a run begin.
     name = config.name or f"video-{kerakit.runs.place(config.data)}"
     run = kerakit.runs.Run(config, name=name, data=data, monitor=aim.monitor)
     run.introduce(config.model, model)
-    averages = [training.EvaluateAverages()] if config.ema else []
     training.fit(
-        model, batches, epochs=config.epochs, state=run.state,
+        model, batches, epochs=config.epochs, state=run.state, save_every=config.save_every,
         validation=kerakit.data.clip_validation_batches(
             data, preparation, sampling, batch_size=config.batch_size
         ),
-        callbacks=run.callbacks(*averages),
+        callbacks=run.callbacks(),
     )  # fmt: skip
-    if config.precision != "float32":
-        trained, model = model, build(config, len(data.classes))
-        model.set_weights(trained.get_weights())
+    model = place.plain(model)
     return kerakit.runs.finish_video_classifier(
         run, model, recipe="video", data=data, preparation=preparation, sampling=sampling,
         batch_size=config.batch_size, clips=config.clips, keep=config.keep,
@@ -223,8 +225,8 @@ def training_batches(config, data, preparation, sampling):
 
 
 def check(config):
-    zero = "seed weight_decay warmup_epochs translation color ema reverse"
-    one = "epochs batch_size frames stride clips depth"
+    zero = "seed save_every patience weight_decay warmup_epochs translation color ema reverse"
+    one = "epochs batch_size frames stride clips depth workers"
     kerakit.runs.require(
         config,
         at_least=dict.fromkeys(one.split(), 1) | dict.fromkeys(zero.split(), 0),
@@ -240,8 +242,8 @@ def check(config):
 
 def main():
     with one_sentence():
-        ask = need("tyro", extra="recipes").extras.overridable_config_cli
-        train(ask(PRESETS, prog="python -m recipes.video", description=__doc__))
+        config = kerakit.runs.parse_settings(PRESETS, __doc__, prog="python -m recipes.video")
+        training.on_workers(train, config)
 
 
 if __name__ == "__main__":

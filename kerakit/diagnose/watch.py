@@ -141,6 +141,7 @@ class Watch(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         # A metric may be a vector, a figure for each class.
         figures = {k: float(np.ravel(v)[0]) for k, v in (logs or {}).items() if np.size(v) == 1}
+        figures.pop("data_wait", None)  # of the machine, and another one in each run
         self._epochs.append({"epoch": epoch + 1, **figures})
         self._sum, self._seen = 0.0, 0
         self._write()

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from kerakit.ops.batch_normalization import batch_normalization
+from kerakit.ops.replicas import num_replicas
 
 
 @keras.saving.register_keras_serializable(package="kerakit")
@@ -71,6 +72,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             beta=ops.zeros(channels) if self.beta is None else self.beta,
             epsilon=self.epsilon,
             moving=None if is_by_batch else moving,
+            synchronized=is_by_batch and self.synchronized and num_replicas() > 1,
         )
         if is_by_batch:
             for variable, value in zip(moving, of_batch, strict=True):
@@ -80,4 +82,4 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def _is_plain(self, inputs):
         is_last = self.axis in (-1, len(inputs.shape) - 1)
-        return is_last and not self.renorm and not self.synchronized
+        return is_last and not self.renorm

@@ -46,7 +46,7 @@ def segmentation_figures(counts, *, array=np):
         "frequency_weighted_iou": ratio(array.sum(actual * iou), array.sum(actual)),
         "mean_dice": mean_where(union > 0, dice),
     }
-    none = array.where(union > 0, 0.0, float("nan"))
+    none = array.where(union > 0, array.zeros_like(iou), float("nan"))
     return figures, {"iou": iou + none, "dice": dice + none}
 
 

@@ -6,7 +6,7 @@ from keras import ops
 from kerakit.ops.moments import moments
 
 
-def batch_normalization(x, *, gamma, beta, epsilon=1e-5, moving=None):
+def batch_normalization(x, *, gamma, beta, epsilon=1e-5, moving=None, synchronized=False):
     """Normalises each channel by its mean and variance over the batch and all places.
 
     `y = gamma (x - mean) / sqrt(variance + epsilon) + beta`
@@ -23,6 +23,7 @@ def batch_normalization(x, *, gamma, beta, epsilon=1e-5, moving=None):
         beta: (C,) offset.
         epsilon: Positive number added to the variance.
         moving: (C,) mean and (C,) variance to normalise by; None: those of the batch.
+        synchronized: Whether the batch is that of all replicas, by the formula written out.
 
     Returns:
         Tuple of the normalised tensor in the shape and dtype of `x`, and the (C,) mean and
@@ -41,7 +42,8 @@ def batch_normalization(x, *, gamma, beta, epsilon=1e-5, moving=None):
     """
     x = ops.convert_to_tensor(x)
     dtype = keras.backend.standardize_dtype(x.dtype)
-    if keras.backend.backend() == "tensorflow" and dtype in ("float16", "bfloat16", "float32"):
+    is_one_kernels = dtype in ("float16", "bfloat16", "float32") and not synchronized
+    if keras.backend.backend() == "tensorflow" and is_one_kernels:
         from kerakit.ops import tensorflow_kernels
 
         if not tensorflow_kernels.under_xla():
@@ -54,7 +56,9 @@ def batch_normalization(x, *, gamma, beta, epsilon=1e-5, moving=None):
     if moving:
         mean, variance = (ops.cast(v, precise.dtype) for v in moving)
     else:
-        mean, variance = moments(precise, axes=tuple(range(len(x.shape) - 1)))
+        mean, variance = moments(
+            precise, axes=tuple(range(len(x.shape) - 1)), synchronized=synchronized
+        )
     scale = ops.rsqrt(variance + epsilon) * ops.cast(gamma, precise.dtype)
     y = precise * scale + (ops.cast(beta, precise.dtype) - mean * scale)
     found = (ops.stop_gradient(ops.reshape(v, (-1,))) for v in (mean, variance))

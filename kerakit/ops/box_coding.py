@@ -71,6 +71,7 @@ def decode_boxes(offsets, anchors, *, weights=(1.0, 1.0, 1.0, 1.0), largest_log=
     offsets = in_box_precision(offsets)
     offsets = offsets / ops.convert_to_tensor(weights, dtype=offsets.dtype)
     anchor = convert_boxes(anchors, source="xyxy", target="cxcywh")
+    anchor = ops.cast(anchor, offsets.dtype)
     centre = offsets[..., :2] * anchor[..., 2:] + anchor[..., :2]
     half = ops.exp(ops.minimum(offsets[..., 2:], largest_log)) * anchor[..., 2:] / 2
     return ops.concatenate([centre - half, centre + half], axis=-1)

@@ -2,8 +2,10 @@
 
 from keras import ops
 
+from kerakit.ops.replicas import of_replicas
 
-def moments(x, axes):
+
+def moments(x, axes, *, synchronized=False):
     """Mean and variance over axes, which stay with length 1.
 
     `variance = mean((x - mean)^2)`. On the torch backend `keras.ops.moments` takes
@@ -13,6 +15,7 @@ def moments(x, axes):
     Args:
         x: Float tensor.
         axes: Tuple of axes.
+        synchronized: Whether over the batches of all replicas, which are of one size.
 
     Returns:
         Tuple of mean and variance (over n, not n - 1), in the dtype of `x`.
@@ -24,4 +27,10 @@ def moments(x, axes):
     (1001.0, 1.0)
     """
     mean = ops.mean(x, axis=axes, keepdims=True)
-    return mean, ops.mean(ops.square(x - mean), axis=axes, keepdims=True)
+    variance = ops.mean(ops.square(x - mean), axis=axes, keepdims=True)
+    if not synchronized:
+        return mean, variance
+    # The parts' variances, and that of their means: one exchange, and no large numbers' difference.
+    means, variances = ops.unstack(of_replicas(ops.stack([mean, variance])), axis=1)
+    mean = ops.mean(means, axis=0)
+    return mean, ops.mean(variances + ops.square(means - mean), axis=0)

@@ -29,6 +29,19 @@ def takes_any_shape():
     return not (name.startswith("scratch_graph") or under_xla())
 
 
+def num_replicas():
+    """Replicas that run this code side by side; 1 where it is not run by a replica."""
+    context = tf.distribute.get_replica_context()
+    return context.num_replicas_in_sync if context else 1
+
+
+def gathered(x):
+    """What all replicas have, one behind the other along the first axis."""
+    context = tf.distribute.get_replica_context()
+    every = context.all_gather(x, axis=0)
+    return tf.ensure_shape(every, (context.num_replicas_in_sync * x.shape[0], *x.shape[1:]))
+
+
 def fused_batch_normalization(x, gamma, beta, epsilon, moving=()):
     """`kerakit.ops.batch_normalization` in one kernel, float16, bfloat16 or float32.
 

@@ -22,7 +22,7 @@ from kerakit.runs.segmentation import (
     pixel_weights,
     require_tiles,
 )
-from kerakit.runs.settings import require, require_size
+from kerakit.runs.settings import parse_settings, require, require_size
 from kerakit.runs.video import finish_video_classifier
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "judge_detector",
     "load_backbone",
     "load_data",
+    "parse_settings",
     "pixel_weights",
     "place",
     "require",

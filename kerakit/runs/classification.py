@@ -35,6 +35,8 @@ def finish_classifier(
     Raises:
         kerakit.export.VerificationError: If the export does not answer as the model.
     """
+    if not run.is_chiefs:
+        return {}
     if keep == "best":
         model.load_weights(run.best.path)
     batches = evaluation_batches(data.val_source, preparation, batch_size=batch_size)

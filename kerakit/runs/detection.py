@@ -66,6 +66,8 @@ def finish_detector(run, model, *, recipe, data, preparation, batch_size, keep="
     Raises:
         kerakit.export.VerificationError: If the export does not answer as the model.
     """
+    if not run.is_chiefs:
+        return {}
     if keep == "best":
         model.load_weights(run.best.path)
     batches, make_metrics = validation_of(

@@ -3,6 +3,7 @@
 import numpy as np
 
 from kerakit.extras import need
+from kerakit.training.epoch_log import TIMES
 
 
 def plot_curves(rows, path, *, validation_only=()):
@@ -17,7 +18,7 @@ def plot_curves(rows, path, *, validation_only=()):
     figure_module = need("matplotlib.figure", extra="plot")
     columns = dict.fromkeys(key for row in rows for key in row)
     names = [name for name in validation_only if f"val_{name}" in columns]
-    names += [key for key in columns if key not in ("epoch", "seconds") and "val_" not in key]
+    names += [key for key in columns if key not in ("epoch", *TIMES) and "val_" not in key]
     wide = min(3, len(names))
     high = -(-len(names) // wide)
     figure = figure_module.Figure(figsize=(4.2 * wide, 3.0 * high), layout="constrained")

@@ -7,16 +7,18 @@ import json
 import pathlib
 import shlex
 import sys
+import tempfile
 import time
 
 import keras
 
 from kerakit.atomic import replaced
+from kerakit.callbacks import EarlyStopping, GradientClipping
 from kerakit.cost import report
 from kerakit.diagnose.watch import Watch
 from kerakit.errors import InputError
 from kerakit.extras import need
-from kerakit.training import BestModel, EpochLog, EvaluateAverages
+from kerakit.training import BestModel, EpochLog, EvaluateAverages, place_among_workers
 
 try:
     import fcntl
@@ -24,6 +26,11 @@ except ImportError:  # Windows has no such locks
     fcntl = None
 
 CONFIG, REPORT, STATE, LOCK = "config.json", "report.json", "state.ckpt", ".lock"
+BY_SETTING = {
+    "ema": lambda momentum: EvaluateAverages(),
+    "clip_norm": lambda norm: GradientClipping(norm=norm),
+    "patience": lambda epochs: EarlyStopping(patience=epochs),
+}
 
 
 class Run:
@@ -55,6 +62,8 @@ class Run:
         log: `EpochLog` with the figures so far.
         watch: `kerakit.diagnose.Watch` of the training, once `callbacks` was asked for, or None.
         resumed: Whether an unfinished run goes on.
+        is_chiefs: Whether this is the run that is to stay. Each of several workers has one, which
+            keeps them in step; those of all but the chief are for nothing, and removed.
 
     Raises:
         InputError: If the folder cannot be made or written, or the name is no folder's.
@@ -77,9 +86,12 @@ class Run:
                 "val": data.val_source.size,
             },
         }
-        self.folder, self._lock, self.resumed = _open_folder(
-            pathlib.Path(config.workdir), name, record
-        )
+        workdir = pathlib.Path(config.workdir)
+        self.is_chiefs = place_among_workers()[0] == 0
+        if not self.is_chiefs:
+            self._spare = tempfile.TemporaryDirectory()
+            workdir = pathlib.Path(self._spare.name)
+        self.folder, self._lock, self.resumed = _open_folder(workdir, name, record)
         if not self.resumed:
             with replaced(self.folder / CONFIG) as file:
                 file.write_text(json.dumps({**record, "command": self.command}, indent=2) + "\n")
@@ -92,17 +104,24 @@ class Run:
         print(f"{verb} {self.folder}", flush=True)
 
     def callbacks(self, *more, keep_best=True):
-        """The callbacks of every run, with those of this one before them.
+        """The callbacks of every run, and before them those that the settings ask for.
+
+        They are asked for by `ema`, `clip_norm` and `patience`, unless 0 or not there.
 
         Args:
-            *more: Callbacks of this run.
+            *more: Further callbacks of this run.
             keep_best: Whether the model that is trained is the run's, to be kept when best.
         """
         board = keras.callbacks.TensorBoard(self.folder / "tensorboard", write_graph=False)
-        self.best.averaged = any(isinstance(c, EvaluateAverages) for c in more)
+        asked_for = [
+            make(self.settings[name])
+            for name, make in BY_SETTING.items()
+            if self.settings.get(name)
+        ]
+        self.best.averaged = bool(self.settings.get("ema"))
         best = [self.best] if keep_best else []
         self.watch = Watch(folder=self.folder)
-        return [*more, self.watch, self.log, *best, board]
+        return [*asked_for, *more, self.watch, self.log, *best, board]
 
     def stage(self, name):
         """A log of what is trained before the main part, such as a new last layer alone.

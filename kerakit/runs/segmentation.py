@@ -128,6 +128,8 @@ def finish_segmenter(run, model, *, recipe, data, preparation, keep="best"):
     Raises:
         kerakit.export.VerificationError: If the export does not answer as the model.
     """
+    if not run.is_chiefs:
+        return {}
     if keep == "best":
         model.load_weights(run.best.path)
     answer, shown, seconds = whole_image(model, preparation=preparation), [], []

@@ -1,8 +1,24 @@
-"""Checks of a recipe's settings, by the names the command line has."""
+"""A recipe's settings: from the command line, and checked by the names they have there."""
 
 import math
 
 from kerakit.errors import InputError
+from kerakit.extras import need
+
+
+def parse_settings(presets, description, *, prog):
+    """The settings of a preset that the command line names and changes; `--help` tells them all.
+
+    Args:
+        presets: Dict of a preset's name to a tuple of its description and its settings.
+        description: What the command's help begins with.
+        prog: How the command is called.
+
+    Returns:
+        Dataclass of settings.
+    """
+    ask = need("tyro", extra="recipes").extras.overridable_config_cli
+    return ask(presets, prog=prog, description=description)
 
 
 def require(config, *, at_least=None, above=None, at_most=None, below=None):

@@ -38,6 +38,8 @@ def finish_video_classifier(
     Raises:
         kerakit.export.VerificationError: If the export does not answer as the model.
     """
+    if not run.is_chiefs:
+        return {}
     if keep == "best":
         model.load_weights(run.best.path)
     labels, probabilities = _answers(model, data, preparation, sampling, batch_size, clips=1)

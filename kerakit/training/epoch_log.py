@@ -8,6 +8,9 @@ import keras
 
 from kerakit.atomic import replaced
 
+# Columns that are times, other ones in each run.
+TIMES = ("seconds", "data_wait")
+
 
 class EpochLog(keras.callbacks.Callback):
     """Writes one CSV row an epoch: epoch, learning rate, every figure, seconds.
@@ -32,7 +35,8 @@ class EpochLog(keras.callbacks.Callback):
         self._start = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
-        row = {"epoch": epoch + 1, "learning_rate": float(self.model.optimizer.learning_rate)}
+        rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+        row = {"epoch": epoch + 1, "learning_rate": float(rate)}
         row |= {key: float(value) for key, value in (logs or {}).items()}
         row["seconds"] = round(time.perf_counter() - self._start, 3)
         self.rows.append(row)

@@ -4,13 +4,18 @@ import contextlib
 import math
 import pathlib
 import sys
+import time
 
 import keras
 
 from kerakit.callbacks import EarlyStopping
 from kerakit.errors import InputError
+from kerakit.training.multi_worker import Workers
 from kerakit.training.save_state import SaveState, saving_at_sigterm
 from kerakit.training.state import Progress, Restored, restore_state, states_at
+from kerakit.training.strategy import replicas
+from kerakit.training.waiting import Waiting
+from kerakit.training.whole_batches import mean_over_examples, whole_batches
 
 
 def fit(model, batches, *, epochs, state, validation=None, callbacks=(), save_every=60.0):
@@ -20,6 +25,11 @@ def fit(model, batches, *, epochs, state, validation=None, callbacks=(), save_ev
     away. Batches are a function of the step, so a run that is killed anywhere and started again
     gives the weights, the log and the decisions of one that was never killed, bit for bit on
     one CPU.
+
+    On several replicas, see `strategy`, each takes its equal part of every batch. Compile with
+    `weighted_metrics`: the last, short batch of the validation is filled up with rows of weight
+    0, so that each example counts once. Of several workers all call this; the chief alone writes
+    and reads states.
 
     Args:
         model: Compiled `keras.Model`.
@@ -33,12 +43,15 @@ def fit(model, batches, *, epochs, state, validation=None, callbacks=(), save_ev
         save_every: Seconds between two saves inside an epoch. Saving takes 2 % of the time at
             most: where it would take more it is done more seldom. 0: after every step.
 
+    The logs get `data_wait`, the share of an epoch's training time that waited for its batches
+    (of one replica).
+
     Returns:
         `Progress` from which this call went on; `Progress()` if it began.
 
     Raises:
-        InputError: If the state is damaged or another run's or cannot be written, or the loss of
-            an epoch is not finite.
+        InputError: If the state is damaged or another run's or cannot be written, the loss of an
+            epoch is not finite, or replicas cannot share a batch equally.
         SystemExit: After a SIGTERM, with code 143, when the state is saved.
     """
     state = pathlib.Path(state)
@@ -47,8 +60,9 @@ def fit(model, batches, *, epochs, state, validation=None, callbacks=(), save_ev
         if hasattr(callback, "see"):  # such as `kerakit.diagnose.Watch`
             callback.see(batches)
     before = Restored(Progress(), {})
-    if states_at(state):
-        before = restore_state(state, model, callbacks=callbacks)
+    if Workers(model).chief_says(bool(states_at(state))):
+        with _scope(model):
+            before = restore_state(state, model, callbacks=callbacks)
     if before.progress.epoch >= epochs or before.progress.stopped:
         # What Keras does at the end of `fit`, after the state was saved: averaged weights,
         # where the optimizer keeps them, take over, and then the best ones.
@@ -84,13 +98,22 @@ def _train(model, batches, epochs, validation, callbacks, before):
     )
     if step:
         print(f"Going on in epoch {epoch + 1}, after step {step} of {steps}", flush=True)
-        # On TensorFlow the metrics have no variables before the first step.
-        model._symbolic_build(data_batch=next(iter(batches.starting_at(0))))
+        with _scope(model):  # on TensorFlow the metrics have no variables before the first step
+            model._symbolic_build(data_batch=next(iter(batches.starting_at(0))))
         shown.goes_on = before
+    workers, count = Workers(model), replicas(model)
+    if count > 1:
+        _say_who_takes_what(batches, count, workers)
+        if validation is not None:
+            validation, shown.rows_an_example = whole_batches(validation, multiple_of=count)
+            validation = workers.own_part(validation)
 
     def part(first, last, *, made=0):
+        source = batches.starting_at(first * steps + made)
+        if count == 1:
+            source = shown.waiting.measured(source)
         model.fit(
-            batches.starting_at(first * steps + made),
+            workers.own_part(source),
             initial_epoch=first,
             epochs=last,
             steps_per_epoch=steps - made,
@@ -109,10 +132,31 @@ def _train(model, batches, epochs, validation, callbacks, before):
     shown.finish()
 
 
+def _say_who_takes_what(batches, replicas, workers):
+    """Prints how a batch is shared; refuses one that cannot be shared equally."""
+    size = keras.tree.flatten(batches.starting_at(0).element_spec)[0].shape[0]
+    if size % replicas:
+        raise InputError(
+            f"A batch of {size} cannot be shared equally by {replicas} replicas: "
+            f"give a batch size that is a multiple of {replicas}."
+        )
+    of_workers = f" of {workers.count} workers" if workers.count > 1 else ""
+    print(
+        f"{replicas} replicas{of_workers}, each with {size // replicas} of a batch's {size} "
+        "examples; the learning rate is that of the whole batch",
+        flush=True,
+    )
+
+
 class _OneTraining(keras.callbacks.CallbackList):
     """Callbacks to which two calls of `fit` are one training."""
 
-    goes_on = None
+    goes_on, rows_an_example, _trained = None, 1.0, None
+
+    def __init__(self, *values, **options):
+        super().__init__(*values, **options)
+        self.waiting = Waiting()
+
     _begun, _logs, _made = False, None, 0
 
     def on_train_begin(self, logs=None):
@@ -128,16 +172,36 @@ class _OneTraining(keras.callbacks.CallbackList):
 
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)
+        self._start, self._waited = time.perf_counter(), self.waiting.seconds
         before, self.goes_on, self._made = self.goes_on, None, 0
         if before is not None:
             self._made = before.progress.step
             before.continue_figures(self.model)
+
+    def on_test_begin(self, logs=None):
+        self._trained = time.perf_counter() - self._start
+        super().on_test_begin(logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.waiting.seconds:
+            trained = self._trained or time.perf_counter() - self._start
+            logs["data_wait"] = (self.waiting.seconds - self._waited) / trained
+        self._trained = None
+        if self.rows_an_example != 1.0:
+            mean_over_examples(logs, self.model, rows_an_example=self.rows_an_example)
+        super().on_epoch_end(epoch, logs)
 
     def on_train_batch_begin(self, batch, logs=None):
         super().on_train_batch_begin(batch + self._made, logs)
 
     def on_train_batch_end(self, batch, logs=None):
         super().on_train_batch_end(batch + self._made, logs)
+
+
+def _scope(model):
+    """Within this variables are made as the model's are."""
+    strategy = getattr(model, "distribute_strategy", None)  # TensorFlow's
+    return strategy.scope() if strategy else contextlib.nullcontext()
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import time
 
 import keras
 
+from kerakit.training.multi_worker import Workers
 from kerakit.training.state import Progress, save_state
 
 # Of the time, what saving may take.
@@ -36,13 +37,17 @@ class SaveState(keras.callbacks.Callback):
         self.steps, self.epochs, self.every = steps, epochs, every
         self.preempted = False
         self._epoch, self._last, self._took = 0, time.monotonic(), 0.0
+        self._workers = None
+
+    def on_train_begin(self, logs=None):
+        self._workers = Workers(self.model)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
         made = batch + 1
-        if made >= self.steps or not (self.preempted or self._is_due(self.every)):
+        if made >= self.steps or not self._is_asked_for(self._is_due(self.every)):
             return
         # A loss that is no number ends the run at the epoch's end; nothing of it is to be kept.
         if math.isfinite((logs or {}).get("loss", 0.0)):
@@ -51,16 +56,25 @@ class SaveState(keras.callbacks.Callback):
             self._leave(f"in epoch {self._epoch + 1}, after step {made} of {self.steps}")
 
     def on_test_batch_end(self, batch, logs=None):
-        if self.preempted:  # an epoch is not saved between its last step and its figures
+        # An epoch is not saved between its last step and its figures.
+        if self.preempted and self._workers.count == 1:
             self._leave(f"in the validation of epoch {self._epoch + 1}")
 
     def on_epoch_end(self, epoch, logs=None):
         stopped = bool(self.model.stop_training)
         ends = stopped or epoch + 1 == self.epochs
-        if ends or self.preempted or self._is_due(0.0):
+        if self._is_asked_for(ends or self._is_due(0.0)):
             self._save(Progress(epoch + 1, 0, stopped))
         if self.preempted and not ends:
             self._leave(f"after epoch {epoch + 1}")
+
+    def _is_asked_for(self, due):
+        """Whether to save now: what the chief's clock says, or a SIGTERM to any of the workers."""
+        asked = self.preempted or (due and self._workers.is_chief)
+        if self._workers.count > 1:
+            asked, preempted = self._workers.total([asked, self.preempted])
+            self.preempted = bool(preempted)
+        return bool(asked)
 
     def _is_due(self, every):
         least = self._took / SHARE if self.every else 0.0

@@ -13,6 +13,7 @@ import numpy as np
 
 from kerakit.atomic import replaced
 from kerakit.errors import InputError
+from kerakit.training.multi_worker import Workers
 
 DIGEST = 32  # bytes of a SHA-256
 
@@ -37,7 +38,8 @@ def save_state(path, model, *, callbacks=(), progress, keep=2):
     Kept are the model's variables (weights, moving statistics, random generators), the
     optimizer's (momenta, iteration, learning rate, loss scale, averages), the metrics' (an
     epoch's figures so far) and the state of each callback that has `get_state()`. At every
-    moment, also if the disk is full or the power fails, there is a whole file.
+    moment, also if the disk is full or the power fails, there is a whole file. Of several
+    workers all have to call it; the chief writes.
 
     Args:
         path: File to write: an `.npz` and, behind it, the SHA-256 of that.
@@ -65,6 +67,8 @@ def save_state(path, model, *, callbacks=(), progress, keep=2):
     np.savez(buffer, **arrays)
     content = buffer.getvalue()
     path = pathlib.Path(path)
+    if not Workers(model).is_chief:
+        return  # it has read, as all must, what replicas have to tell each other
     try:
         with replaced(path) as file:
             file.write_bytes(content + hashlib.sha256(content).digest())
@@ -94,7 +98,8 @@ def states_at(path):
 def restore_state(path, model, *, callbacks=()):
     """Puts a saved state back into the model, its optimizer and the callbacks.
 
-    A damaged file is passed over, with a warning, if there is a whole one before it. Figures of
+    A damaged file is passed over, with a warning, if there is a whole one before it. Of several
+    workers all have to call it; the chief reads, and tells the others. Figures of
     an epoch that is not over go into the metrics once these are built and `fit` has set them
     back, by `Restored.continue_figures`.
 
@@ -109,7 +114,12 @@ def restore_state(path, model, *, callbacks=()):
     Raises:
         InputError: If all files are damaged, or it is of another model, optimizer or callbacks.
     """
-    path, arrays = _last_whole(path)
+    workers = Workers(model)
+    content = b""
+    if workers.is_chief:
+        path, content = _last_whole(path)
+    with np.load(io.BytesIO(workers.from_chief(content))) as file:
+        arrays = dict(file)
     progress = json.loads(str(arrays["progress"]))
     if "step" not in progress:
         raise InputError(_other(path, "contents, of another version of kerakit"))
@@ -161,7 +171,7 @@ def _numbered(path, number):
 
 
 def _last_whole(path):
-    """The last file that is whole, and its arrays."""
+    """The last file that is whole, and what it holds."""
     damaged = []
     for file in states_at(path):
         data = file.read_bytes()
@@ -169,8 +179,7 @@ def _last_whole(path):
         if hashlib.sha256(content).digest() == digest:
             if damaged:
                 warnings.warn(f"{damaged[0]}; going on from {file.name}.", stacklevel=3)
-            with np.load(io.BytesIO(content)) as arrays:
-                return file, dict(arrays)
+            return file, content
         damaged.append(f"{file} is damaged: its checksum is not that of what it holds")
     raise InputError(f"{damaged[0]}; remove it to train from the start.")
 

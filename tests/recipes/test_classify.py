@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 
 from kerakit import export
 from kerakit.data import Preparation, load
+from kerakit.training.epoch_log import TIMES
 from recipes import classify
 
 RECIPE = classify
@@ -30,7 +31,7 @@ def command(*arguments):
 def figures(folder):
     """The log without its times, the final state of the run and its score."""
     with open(folder / "log.csv", newline="") as file:
-        rows = [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+        rows = [{k: v for k, v in row.items() if k not in TIMES} for row in csv.DictReader(file)]
     return rows, (folder / "best.keras").exists(), json.loads((folder / "report.json").read_text())
 
 

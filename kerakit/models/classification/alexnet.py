@@ -7,6 +7,7 @@ from kerakit.layers.adaptive_average_pooling import AdaptiveAveragePooling2D
 from kerakit.models.conv_bn_relu import conv_bn_relu
 from kerakit.models.family import check_classifier, scaled
 from kerakit.models.flatten import flatten_channels_first
+from kerakit.models.logits import logits_dtype
 from kerakit.models.normalization import normalize
 
 # Krizhevsky, One weird trick for parallelizing convolutional neural networks, 2014, the one-tower
@@ -77,5 +78,5 @@ def alexnet(
             kernel_initializer="he_normal",
             name=f"classifier_{number}",
         )(x)
-    logits = layers.Dense(num_classes, dtype="float32", name="classifier_6")(x)
+    logits = layers.Dense(num_classes, dtype=logits_dtype(), name="classifier_6")(x)
     return keras.Model(images, logits, name=name)

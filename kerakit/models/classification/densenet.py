@@ -7,6 +7,7 @@ from kerakit.layers.batch_normalization import BatchNormalization
 from kerakit.layers.padded_max_pooling import PaddedMaxPooling2D
 from kerakit.models.conv_bn_relu import conv_bn_relu
 from kerakit.models.family import check_classifier, member, scaled
+from kerakit.models.logits import logits_dtype
 from kerakit.models.normalization import normalize
 
 # Huang et al., Densely Connected Convolutional Networks, 2017, Table 1: layers a block.
@@ -93,7 +94,7 @@ def _densenet(depth, input_shape, num_classes, normalization, drop_rate, width, 
             x = transition(x, f"features_transition{block}")
     x = _bn_relu(x, "features_norm5")
     x = layers.GlobalAveragePooling2D(name="avgpool")(x)
-    logits = layers.Dense(num_classes, dtype="float32", name="classifier")(x)
+    logits = layers.Dense(num_classes, dtype=logits_dtype(), name="classifier")(x)
     return keras.Model(images, logits, name=name)
 
 

@@ -10,6 +10,7 @@ from kerakit.layers.batch_normalization import BatchNormalization
 from kerakit.models.conv_bn_relu import conv_bn_relu
 from kerakit.models.family import check_classifier, scaled
 from kerakit.models.flatten import flatten_channels_first
+from kerakit.models.logits import logits_dtype
 from kerakit.models.normalization import normalize
 
 # Szegedy et al., Going Deeper with Convolutions, 2015, Table 1: the columns #1x1, #3x3 reduce,
@@ -91,7 +92,7 @@ def googlenet(
             outputs[head] = _auxiliary_head(x, num_classes, width, head)
     x = layers.GlobalAveragePooling2D(name="avgpool")(x)
     x = layers.Dropout(drop_rate, name="dropout")(x)
-    logits = layers.Dense(num_classes, dtype="float32", name="fc")(x)
+    logits = layers.Dense(num_classes, dtype=logits_dtype(), name="fc")(x)
     return keras.Model(images, {"logits": logits, **outputs} if outputs else logits, name=name)
 
 
@@ -117,7 +118,7 @@ def _auxiliary_head(x, num_classes, width, name):
     x = flatten_channels_first(x, name=f"{name}_flatten")
     x = layers.Dense(scaled(1024, width), "relu", name=f"{name}_fc1")(x)
     x = layers.Dropout(0.7, name=f"{name}_dropout")(x)
-    return layers.Dense(num_classes, dtype="float32", name=f"{name}_fc2")(x)
+    return layers.Dense(num_classes, dtype=logits_dtype(), name=f"{name}_fc2")(x)
 
 
 def _conv(x, filters, kernel_size, name, strides=1):

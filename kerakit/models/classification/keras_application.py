@@ -3,6 +3,7 @@
 import keras
 
 from kerakit.errors import InputError
+from kerakit.models.logits import logits_dtype
 
 
 def keras_application(application, *, input_shape, num_classes, weights="", name=None):
@@ -48,7 +49,7 @@ def keras_application(application, *, input_shape, num_classes, weights="", name
     # `input_tensor` and not a call, which would make the network one layer of the model.
     body = build(weights=None, input_tensor=_preprocessed(images, application), **options)
     body.set_weights(trained.get_weights())
-    logits = keras.layers.Dense(num_classes, dtype="float32", name="predictions")(body.output)
+    logits = keras.layers.Dense(num_classes, dtype=logits_dtype(), name="predictions")(body.output)
     return keras.Model(images, logits, name=name or application.lower())
 
 

@@ -6,6 +6,7 @@ from keras import layers, ops
 
 from kerakit.extras import need
 from kerakit.models.family import check_classifier
+from kerakit.models.logits import logits_dtype
 from kerakit.models.normalization import normalize
 
 
@@ -42,7 +43,7 @@ def linear_classifier(
         raise ValueError(f"`normalization` must be None for features, got {normalization!r}.")
     images = keras.Input(input_shape, name="images")
     x = layers.Flatten(name="flatten")(normalize(images, normalization))
-    scores = layers.Dense(num_classes, dtype="float32", name="scores")(x)
+    scores = layers.Dense(num_classes, dtype=logits_dtype(), name="scores")(x)
     return keras.Model(images, scores, name=name)
 
 

@@ -5,6 +5,7 @@ from keras import layers
 
 from kerakit.models.conv_bn_relu import conv_bn_relu
 from kerakit.models.family import check_classifier
+from kerakit.models.logits import logits_dtype
 from kerakit.models.normalization import normalize
 
 # Sandler et al., MobileNetV2: Inverted Residuals and Linear Bottlenecks, 2018, Table 2:
@@ -69,7 +70,7 @@ def mobilenet_v2(
     x = _conv(x, by_eight(LAST * max(1.0, width)), 1, f"features_{position}")
     x = layers.GlobalAveragePooling2D(name="avgpool")(x)
     x = layers.Dropout(drop_rate, name="classifier_0")(x)
-    logits = layers.Dense(num_classes, dtype="float32", name="classifier_1")(x)
+    logits = layers.Dense(num_classes, dtype=logits_dtype(), name="classifier_1")(x)
     return keras.Model(images, logits, name=name)
 
 

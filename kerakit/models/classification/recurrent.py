@@ -4,6 +4,7 @@ import keras
 from keras import layers
 
 from kerakit.models.family import check_classifier
+from kerakit.models.logits import logits_dtype
 from kerakit.models.normalization import normalize
 
 CELLS = {"rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
@@ -68,5 +69,5 @@ def recurrent_classifier(
     x = CELLS[cell](units, name=cell, **options)(x)
     if drop_rate:
         x = layers.Dropout(drop_rate, name="dropout")(x)
-    logits = layers.Dense(num_classes, dtype="float32", name="logits")(x)
+    logits = layers.Dense(num_classes, dtype=logits_dtype(), name="logits")(x)
     return keras.Model(images, logits, name=name)

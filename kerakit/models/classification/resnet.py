@@ -6,6 +6,7 @@ from keras import layers
 from kerakit.layers.padded_max_pooling import PaddedMaxPooling2D
 from kerakit.models.conv_bn_relu import conv_bn_relu
 from kerakit.models.family import check_classifier, member, scaled
+from kerakit.models.logits import logits_dtype
 from kerakit.models.normalization import normalize
 
 FILTERS = (64, 128, 256, 512)
@@ -102,7 +103,7 @@ def _resnet(depth, input_shape, num_classes, normalization, stem, output_stride,
     images = keras.Input(input_shape, name="images")
     x = normalize(images, normalization)
     x = resnet_features(x, depth, stem=stem, output_stride=output_stride, width=width)
-    logits = layers.Dense(num_classes, dtype="float32", name="fc")(x)
+    logits = layers.Dense(num_classes, dtype=logits_dtype(), name="fc")(x)
     return keras.Model(images, logits, name=name)
 
 

@@ -8,6 +8,7 @@ from kerakit.layers.batch_normalization import BatchNormalization
 from kerakit.models.conv_bn_relu import conv_bn_relu
 from kerakit.models.family import check_classifier, member, scaled
 from kerakit.models.flatten import flatten_channels_first
+from kerakit.models.logits import logits_dtype
 from kerakit.models.normalization import normalize
 
 # Simonyan and Zisserman, Very Deep Convolutional Networks, 2015, Table 1, columns A, B, D and E:
@@ -84,7 +85,7 @@ def _vgg(depth, batch_norm, input_shape, num_classes, normalization, drop_rate, 
             name=f"classifier_{number}",
         )(x)
         x = layers.Dropout(drop_rate, name=f"classifier_{number + 2}")(x)
-    logits = layers.Dense(num_classes, dtype="float32", name="classifier_6")(x)
+    logits = layers.Dense(num_classes, dtype=logits_dtype(), name="classifier_6")(x)
     return keras.Model(images, logits, name=name)
 
 

@@ -5,6 +5,7 @@ from keras import layers
 
 from kerakit.layers import ClassToken, PatchEmbedding, PositionEmbedding, TransformerBlock
 from kerakit.models.family import check_classifier, member
+from kerakit.models.logits import logits_dtype
 from kerakit.models.normalization import normalize
 
 # Dosovitskiy et al., An Image is Worth 16x16 Words, 2021, Table 1; tiny and small: Touvron et
@@ -116,5 +117,5 @@ def encoder_classifier(
         )(x)
     x = layers.LayerNormalization(epsilon=EPSILON, name="encoder_ln")(x)
     x = x[:, 0] if pooling == "token" else layers.GlobalAveragePooling1D(name="pool")(x)
-    logits = layers.Dense(num_classes, dtype="float32", name="heads_head")(x)
+    logits = layers.Dense(num_classes, dtype=logits_dtype(), name="heads_head")(x)
     return keras.Model(images, logits, name=name)

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from kerakit.ops.box_formats import in_box_precision
+
 
 @keras.saving.register_keras_serializable(package="kerakit")
 class BoxHead(keras.layers.Layer):
@@ -63,7 +65,7 @@ class BoxHead(keras.layers.Layer):
         kinds = self.num_classes + 1
         logits = ops.reshape(self.scores(x), (-1, count, kinds))
         offsets = ops.reshape(self.offsets(x), (-1, count, kinds, 4))
-        return ops.cast(logits, "float32"), ops.cast(offsets, "float32")
+        return in_box_precision(logits), in_box_precision(offsets)
 
     def get_config(self):
         return {**super().get_config(), "num_classes": self.num_classes, "units": self.units}

@@ -27,7 +27,7 @@ class Detector(keras.Model):
     A subclass defines `call(images, training=None)`, which gives a dict of what the loss needs
     and, where `training` is false, adds `boxes`, `scores`, `classes`, `num_detections` and
     perhaps `masks`, which alone leave by `predict`; and `compute_loss`, which ends with
-    `return self.total_loss({name: value})`. It has the attributes `num_classes`, K,
+    `return self.total_loss({name: value}, y=y)`. It has the attributes `num_classes`, K,
     `max_detections`, D, and, if it gives masks, `gives_masks`.
 
     Args:
@@ -85,18 +85,21 @@ class Detector(keras.Model):
     def _detection_metrics(self):
         return self._of_detections.metrics if self.compiled else []
 
-    def total_loss(self, parts):
+    def total_loss(self, parts, *, y):
         """The sum of a loss's parts, each of which is noted for the logs.
 
         Args:
             parts: Dict from each name of `loss_parts` to a scalar tensor.
+            y: Targets, of whose images these are means.
 
         Returns:
             A scalar tensor, the sum; on several replicas divided by their number, since their
             gradients are added.
         """
+        images = ops.shape(keras.tree.flatten(y)[0])[0]
         for name, tracker in self._loss_parts.items():
-            tracker.update_state(ops.stop_gradient(parts[name]))
+            # A short batch counts as much less as Keras counts it in the whole loss.
+            tracker.update_state(ops.stop_gradient(parts[name]), sample_weight=images)
         # Those of layers, such as the penalties of weights, belong to it too.
         total = ops.reshape(sum([*parts.values(), *self.losses]), (1,))
         return _Itself(reduction="mean", name="total")(total, total)

@@ -198,7 +198,7 @@ class FastRCNN(Detector):
         parts = region_losses(
             logits, offsets, sampled, beta=1.0, sample_weight=image_weights(sample_weight)
         )
-        return self.total_loss(parts)
+        return self.total_loss(parts, y=y)
 
     def get_config(self):
         names = ("num_classes", "hidden_units", "regions", "positive_fraction", "foreground")

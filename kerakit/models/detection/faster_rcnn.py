@@ -193,7 +193,8 @@ class FasterRCNN(Detector):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         seed = 2 * self.numbers["seed"]
         keys = self.sampling_keys(y, seed, seed + 1, training=training)
-        return self.total_loss(self.loss_parts_of(y, y_pred, image_weights(sample_weight), keys))
+        parts = self.loss_parts_of(y, y_pred, image_weights(sample_weight), keys)
+        return self.total_loss(parts, y=y)
 
     def loss_parts_of(self, y, y_pred, sample_weight, keys):
         """Dict of the loss's parts, each a scalar.

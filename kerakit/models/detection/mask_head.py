@@ -6,6 +6,8 @@ from keras import ops
 from kerakit.layers.padded_conv import PaddedConv2D
 from kerakit.layers.padded_conv_transpose import PaddedConv2DTranspose
 from kerakit.models.conv_bn_relu import he_fan_out
+from kerakit.models.logits import logits_dtype
+from kerakit.ops.box_formats import in_box_precision
 
 
 @keras.saving.register_keras_serializable(package="kerakit")
@@ -77,13 +79,13 @@ class MaskHead(keras.layers.Layer):
         kind = ops.clip(ops.cast(classes, "int32") + 1, 0, self.num_classes)
         columns = ops.take(ops.transpose(self.logits.kernel[0, 0]), kind, axis=0)
         columns = ops.cast(columns, x.dtype)
-        logits = ops.cast(ops.matmul(x, columns[..., None])[..., 0], "float32")
-        bias = ops.cast(ops.take(self.logits.bias, kind, axis=0), "float32")
+        logits = in_box_precision(ops.matmul(x, columns[..., None])[..., 0])
+        bias = ops.cast(ops.take(self.logits.bias, kind, axis=0), logits.dtype)
         return ops.reshape(logits + bias[..., None], (-1, count, 2 * height, 2 * width))
 
     def compute_output_spec(self, regions, classes):
         count, height, width = regions.shape[1:4]
-        return keras.KerasTensor((regions.shape[0], count, 2 * height, 2 * width), "float32")
+        return keras.KerasTensor((regions.shape[0], count, 2 * height, 2 * width), logits_dtype())
 
     def get_config(self):
         own = {"num_classes": self.num_classes, "filters": self.filters, "depth": self.depth}

@@ -83,7 +83,8 @@ def proposal_losses(
     )
     # log(1 + exp(z)) - y z
     cross_entropy = ops.softplus(logits) - ops.where(is_positive, logits, 0.0)
-    box_losses = ops.sum(smooth_l1(offsets - ops.stop_gradient(wanted)), axis=-1)
+    wanted = ops.cast(ops.stop_gradient(wanted), offsets.dtype)
+    box_losses = ops.sum(smooth_l1(offsets - wanted), axis=-1)
     box_losses = ops.where(is_positive, box_losses, 0.0)
     chosen = {"is_chosen": is_chosen}
     return {

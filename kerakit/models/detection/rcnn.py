@@ -221,7 +221,7 @@ class RCNN(Detector):
                 "`RCNN` is trained in stages: RegionClassifier, fit_svms, fit_box_regression."
             )
         targets = region_targets(x["proposals"], y, num_classes=self.num_classes)["svm_targets"]
-        return self.total_loss({"hinge_loss": hinge(targets, y_pred["margins"])})
+        return self.total_loss({"hinge_loss": hinge(targets, y_pred["margins"])}, y=y)
 
     def get_config(self):
         names = ("num_classes", "context", "fill", "regions_at_once", "score_threshold")

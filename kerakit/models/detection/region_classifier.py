@@ -94,9 +94,8 @@ class RegionClassifier(Detector):
         (features,) = keras.tree.flatten(self.features(crops, training=training))
         logits = ops.reshape(self.classes(features), (-1, self.regions, self.classes.units))
         losses = ops.sparse_categorical_crossentropy(sampled["labels"], logits, from_logits=True)
-        return self.total_loss(
-            {"class_loss": mean_over_chosen(losses, sampled, image_weights(sample_weight))}
-        )
+        class_loss = mean_over_chosen(losses, sampled, image_weights(sample_weight))
+        return self.total_loss({"class_loss": class_loss}, y=y)
 
 
 class _Untracked:

@@ -27,7 +27,8 @@ def region_losses(logits, offsets, sampled, *, beta, sample_weight=None):
     class_losses = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
     offsets = ops.take_along_axis(offsets, labels[..., None, None], axis=2)[:, :, 0]
     wanted = encode_boxes(sampled["boxes"], sampled["regions"], weights=BOX_WEIGHTS)
-    box_losses = ops.sum(smooth_l1(offsets - ops.stop_gradient(wanted), beta=beta), axis=-1)
+    wanted = ops.cast(ops.stop_gradient(wanted), offsets.dtype)
+    box_losses = ops.sum(smooth_l1(offsets - wanted, beta=beta), axis=-1)
     box_losses = ops.where(sampled["is_positive"], box_losses, 0.0)
     return {
         "class_loss": mean_over_chosen(class_losses, sampled, sample_weight),

@@ -5,6 +5,7 @@ from keras import ops
 
 from kerakit.layers.padded_conv import PaddedConv2D
 from kerakit.ops.box_coding import decode_boxes
+from kerakit.ops.box_formats import in_box_precision
 from kerakit.ops.box_geometry import clip_boxes
 from kerakit.ops.non_max_suppression import non_max_suppression
 
@@ -74,7 +75,7 @@ class RegionProposalHead(keras.layers.Layer):
             logits.append(ops.reshape(self.objectness(x), (-1, count)))
             offsets.append(ops.reshape(self.offsets(x), (-1, count, 4)))
         logits, offsets = (ops.concatenate(parts, axis=1) for parts in (logits, offsets))
-        return ops.cast(logits, "float32"), ops.cast(offsets, "float32")
+        return in_box_precision(logits), in_box_precision(offsets)
 
     def get_config(self):
         return {**super().get_config(), "num_anchors": self.num_anchors}
@@ -130,7 +131,7 @@ def propose(
     boxes = decode_boxes(
         ops.take_along_axis(offsets, indices[..., None], axis=1), ops.take(anchors, indices, axis=0)
     )
-    boxes = clip_boxes(boxes, image_size)
+    boxes = ops.cast(clip_boxes(boxes, image_size), "float32")
     is_large = ops.all(boxes[..., 2:] - boxes[..., :2] >= LEAST_SIDE, axis=-1)
     scores = ops.where(is_large, scores, NOWHERE)
     # Each level of each image is one row of suppression.

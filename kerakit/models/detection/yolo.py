@@ -14,6 +14,7 @@ from kerakit.models.family import check_classifier, member
 from kerakit.ops.anchors import grid_points
 from kerakit.ops.box_geometry import clip_boxes
 from kerakit.ops.box_iou import elementwise_iou
+from kerakit.ops.replicas import num_replicas, of_replicas
 
 LOSS_PARTS = ("class_loss", "box_loss", "edge_loss")
 
@@ -27,8 +28,7 @@ class YOLO(Detector):
     object that `task_aligned_matching` gives it: its class's score is to be the alignment t
     (quality focal loss), its box the object's (1 - CIoU, weighted by t; and distribution focal
     loss of the four distances, likewise). Each part is divided by the sum of t over the batch,
-    at least 1. (Over replicas it is the sum of each one's own images: the mean of their losses
-    is not to the last digit that of one replica with all images.)
+    that of all replicas, at least 1, and multiplied by the mean weight of its images.
 
     Args:
         network: `keras.Model` from (B, H, W, C) pixels to the dict of `class_logits` (B, A, K)
@@ -157,7 +157,12 @@ class YOLO(Detector):
         of_class = ops.one_hot(kind, self.num_classes, dtype="float32") * targets[..., None]
 
         share = targets * weight
-        total = ops.maximum(ops.sum(share), 1.0)
+        # Of all replicas, so that the mean of their losses is the whole batch's.
+        sums = of_replicas(ops.stack([ops.sum(share), ops.mean(weight)]))
+        total, mean_weight = ops.unstack(ops.mean(sums, axis=0))
+        total = ops.maximum(total, 1.0 / num_replicas())
+        # Linear in the weights, as a mean over images is: one of weight 0 counts nothing.
+        factor = mean_weight / total
         class_loss = quality_focal(of_class, class_logits, gamma=self.focal_gamma)
         class_loss = ops.sum(class_loss, axis=-1) * ops.cast(is_judged, "float32") * weight
         box_loss = (1.0 - elementwise_iou(boxes, aim, kind="ciou")) * share
@@ -165,7 +170,8 @@ class YOLO(Detector):
         distances = distances / ops.concatenate([strides, strides], axis=-1)
         edge_loss = ops.mean(distribution_focal(distances, edge_logits), axis=-1) * share
         losses = zip(LOSS_PARTS, self.loss_weights, (class_loss, box_loss, edge_loss), strict=True)
-        return self.total_loss({name: w * ops.sum(loss) / total for name, w, loss in losses})
+        parts = {name: w * ops.sum(loss) * factor for name, w, loss in losses}
+        return self.total_loss(parts, y=y)
 
     def _cells(self):
         grids = [tuple(side // stride for side in self.image_size) for stride in STRIDES]

@@ -8,6 +8,7 @@ from keras import layers
 from kerakit.layers.batch_normalization import BatchNormalization
 from kerakit.layers.padded_max_pooling import PaddedMaxPooling2D
 from kerakit.models.conv_bn_relu import conv_bn_relu
+from kerakit.models.logits import logits_dtype
 from kerakit.models.normalization import normalize
 
 STRIDES = (8, 16, 32)
@@ -59,7 +60,7 @@ def yolo_network(*, input_shape, num_classes, normalization, depth, width, bins,
         hidden = max(levels[0].shape[-1], x.shape[-1] // 2)
         outputs.append(_head(x, hidden, num_classes, bins, f"head{stride}"))
     together = {
-        kind: layers.Concatenate(axis=1, dtype="float32", name=kind)(parts)
+        kind: layers.Concatenate(axis=1, dtype=logits_dtype(), name=kind)(parts)
         for kind, parts in zip(OUTPUTS, zip(*outputs, strict=True), strict=True)
     }
     return keras.Model(images, together, name=name)

@@ -7,6 +7,7 @@ from kerakit.models.classification import mobilenet_v2, resnet18, resnet34
 from kerakit.models.conv_bn_relu import conv_bn_relu
 from kerakit.models.family import check_classifier, member, scaled
 from kerakit.models.feature_taps import feature_taps
+from kerakit.models.logits import logits_dtype
 
 DECODER = (256, 128, 64, 32, 16)
 # The last map of each size, of 1/2 to 1/32 of the image.
@@ -63,7 +64,7 @@ def backbone_unet(backbone, *, taps, num_classes, decoder=DECODER, name=None):
         for number in (1, 2):
             names = (f"up{step}_conv{number}", f"up{step}_bn{number}", f"up{step}_relu{number}")
             x = conv_bn_relu(x, filters, kernel_size=3, names=names)
-    logits = layers.Conv2D(num_classes, 3, padding="same", dtype="float32", name="head")(x)
+    logits = layers.Conv2D(num_classes, 3, padding="same", dtype=logits_dtype(), name="head")(x)
     return keras.Model(body.inputs[0], logits, name=name or f"unet_{backbone.name}")
 
 

@@ -8,6 +8,7 @@ from kerakit.models.classification import resnet50, resnet101
 from kerakit.models.conv_bn_relu import conv_bn_relu
 from kerakit.models.family import check_classifier, member
 from kerakit.models.feature_taps import feature_taps
+from kerakit.models.logits import logits_dtype
 
 AUXILIARY_TAPS = {"resnet50": "layer3_5_relu", "resnet101": "layer3_22_relu"}
 TAP = "layer4_2_relu"
@@ -84,8 +85,8 @@ def _head(x, images, num_classes, drop_rate, name):
     names = (f"{name}_0", f"{name}_1", f"{name}_2")
     x = conv_bn_relu(x, x.shape[-1] // 4, kernel_size=3, names=names)
     x = layers.Dropout(drop_rate, name=f"{name}_3")(x)
-    x = layers.Conv2D(num_classes, 1, dtype="float32", name=f"{name}_4")(x)
-    return ResizeLike(dtype="float32", name=f"{name}_resize")([x, images])
+    x = layers.Conv2D(num_classes, 1, dtype=logits_dtype(), name=f"{name}_4")(x)
+    return ResizeLike(dtype=logits_dtype(), name=f"{name}_resize")([x, images])
 
 
 fcn_resnet50 = _builder(resnet50, 32_957_013)

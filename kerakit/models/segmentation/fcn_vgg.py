@@ -8,6 +8,7 @@ from kerakit.layers.crop_like import CropLike
 from kerakit.layers.padded_conv_transpose import PaddedConv2DTranspose
 from kerakit.models.classification.vgg import HIDDEN, vgg_features
 from kerakit.models.family import check_classifier, member, scaled
+from kerakit.models.logits import logits_dtype
 from kerakit.models.normalization import normalize
 
 # Long, Shelhamer and Darrell, Fully Convolutional Networks for Semantic Segmentation, 2015,
@@ -96,7 +97,9 @@ def _fcn(stride, input_shape, num_classes, normalization, name, *, batch_norm, d
         )(skip)
         x = _upsampled(x, score, 2, "upscore2" if number == 4 else f"upscore_pool{number + 1}")
         x = layers.Add(name=f"fuse_pool{number}")([x, score])
-    logits = _upsampled(x, images, stride, f"upscore{stride}", trainable=False, dtype="float32")
+    logits = _upsampled(
+        x, images, stride, f"upscore{stride}", trainable=False, dtype=logits_dtype()
+    )
     return keras.Model(images, logits, name=name)
 
 

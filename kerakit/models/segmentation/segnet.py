@@ -8,6 +8,7 @@ from kerakit.layers.padded_max_pooling import MaxPooling2DWithIndices
 from kerakit.models.classification.vgg import FILTERS, vgg_features
 from kerakit.models.conv_bn_relu import conv_bn_relu
 from kerakit.models.family import check_classifier, scaled
+from kerakit.models.logits import logits_dtype
 from kerakit.models.normalization import normalize
 
 # VGG16's convolutions before each pooling, which the decoder has again in reverse order.
@@ -71,5 +72,5 @@ def segnet(
                 use_bias=True,
                 names=[f"up{level}_{part}{number}" for part in ("conv", "bn", "relu")],
             )
-    logits = layers.Conv2D(num_classes, 3, padding="same", dtype="float32", name="head")(x)
+    logits = layers.Conv2D(num_classes, 3, padding="same", dtype=logits_dtype(), name="head")(x)
     return keras.Model(images, logits, name=name)

@@ -9,6 +9,7 @@ from kerakit.initializers import HeNormal
 from kerakit.layers.batch_normalization import BatchNormalization
 from kerakit.models.conv_bn_relu import conv_bn_relu
 from kerakit.models.family import check_classifier, scaled
+from kerakit.models.logits import logits_dtype
 from kerakit.models.normalization import normalize
 
 # Ronneberger, Fischer and Brox, U-Net: Convolutional Networks for Biomedical Image Segmentation,
@@ -94,7 +95,7 @@ def unet(
         )(x)
         x = layers.Concatenate(name=f"up{level}_concat")([skip, x])
         x = two(x, filters[level], f"up{level}")
-    logits = layers.Conv2D(num_classes, 1, dtype="float32", name="head")(x)
+    logits = layers.Conv2D(num_classes, 1, dtype=logits_dtype(), name="head")(x)
     return keras.Model(images, logits, name=name)
 
 

@@ -9,6 +9,7 @@ from kerakit.layers.batch_normalization import BatchNormalization
 from kerakit.models.conv_bn_relu import conv_bn_relu
 from kerakit.models.family import check_classifier, scaled
 from kerakit.models.flatten import flatten_channels_first
+from kerakit.models.logits import logits_dtype
 from kerakit.models.normalization import normalize
 from kerakit.ops.convolution_geometry import per_axis
 
@@ -88,7 +89,7 @@ def c3d(
             scaled(HIDDEN, width), "relu", kernel_initializer="he_normal", name=f"fc{number}"
         )(x)
         x = layers.Dropout(drop_rate, name=f"dropout{number}")(x)
-    logits = layers.Dense(num_classes, dtype="float32", name="fc8")(x)
+    logits = layers.Dense(num_classes, dtype=logits_dtype(), name="fc8")(x)
     return keras.Model(clips, logits, name=name)
 
 

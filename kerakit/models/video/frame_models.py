@@ -5,6 +5,7 @@ from keras import layers, ops
 
 from kerakit.models.classification.resnet import resnet_features
 from kerakit.models.family import check_classifier
+from kerakit.models.logits import logits_dtype
 from kerakit.models.normalization import normalize
 
 FUSIONS = ("average", "concatenation", "recurrent")
@@ -179,5 +180,5 @@ def _clips(input_shape, normalization):
 
 
 def _classifier(clips, features, num_classes, name):
-    logits = layers.Dense(num_classes, dtype="float32", name="fc")(features)
+    logits = layers.Dense(num_classes, dtype=logits_dtype(), name="fc")(features)
     return keras.Model(clips, logits, name=name)

@@ -5,6 +5,7 @@ from keras import layers
 from kerakit.layers import EachFrame
 from kerakit.layers.padded_max_pooling import PaddedMaxPooling2D
 from kerakit.models.conv_bn_relu import conv_bn_relu
+from kerakit.models.logits import logits_dtype
 
 FILTERS = (64, 128, 256, 512)
 EXPANSION = 4  # a bottleneck's last convolution has four times the filters
@@ -92,4 +93,4 @@ def _bottleneck(x, filters, *, temporal_kernel, stride, name):
 def video_head(x, num_classes, *, drop_rate, name):
     """Dropout and one dense layer, on (B, C) features."""
     x = layers.Dropout(drop_rate, name=f"{name}_dropout")(x)
-    return layers.Dense(num_classes, dtype="float32", name=f"{name}_proj")(x)
+    return layers.Dense(num_classes, dtype=logits_dtype(), name=f"{name}_proj")(x)

@@ -6,6 +6,7 @@ from keras import layers
 from kerakit.layers.conv_2plus1d import factorised_filters
 from kerakit.models.conv_bn_relu import conv_bn_relu
 from kerakit.models.family import check_classifier, check_clips, member, scaled
+from kerakit.models.logits import logits_dtype
 from kerakit.models.normalization import normalize
 from kerakit.ops.convolution_geometry import per_axis
 
@@ -80,7 +81,7 @@ def _builder(family, temporal_strides, summary):
                 stride = (time if position == 0 else 1, space, space)
                 x = _block(x, filters[stage], kind, stride, f"layer{stage + 1}_{position}")
         x = layers.GlobalAveragePooling3D(name="avgpool")(x)
-        logits = layers.Dense(num_classes, dtype="float32", name="fc")(x)
+        logits = layers.Dense(num_classes, dtype=logits_dtype(), name="fc")(x)
         return keras.Model(clips, logits, name=name)
 
     return member(video_resnet, family, summary)

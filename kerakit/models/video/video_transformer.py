@@ -10,6 +10,7 @@ from kerakit.layers import (
     TransformerBlock,
 )
 from kerakit.models.family import check_classifier
+from kerakit.models.logits import logits_dtype
 from kerakit.models.normalization import normalize
 
 ATTENTIONS = ("joint", "divided")
@@ -98,5 +99,5 @@ def video_transformer(
             x = DividedSpaceTimeBlock(heads, frames=frames, **options)(x)
     x = layers.LayerNormalization(epsilon=EPSILON, name="norm")(x)
     x = layers.GlobalAveragePooling1D(name="mean")(x)
-    logits = layers.Dense(num_classes, dtype="float32", name="head")(x)
+    logits = layers.Dense(num_classes, dtype=logits_dtype(), name="head")(x)
     return keras.Model(clips, logits, name=name)

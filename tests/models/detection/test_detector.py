@@ -60,7 +60,8 @@ class OneBox(Detector):
         return outputs
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        return self.total_loss({"raw_loss": ops.mean(ops.square(y_pred["raw"] - y["boxes"][:, 0]))})
+        raw_loss = ops.mean(ops.square(y_pred["raw"] - y["boxes"][:, 0]))
+        return self.total_loss({"raw_loss": raw_loss}, y=y)
 
     def get_config(self):
         return {**super().get_config(), "masks": self.masks}
