@@ -23,7 +23,6 @@ class Place:
     def __init__(self, devices="auto", precision="float32"):
         self.precision = precision
         self.strategy = strategy(devices)
-        self._build = None
 
     @contextlib.contextmanager
     def scope(self):

@@ -74,6 +74,7 @@ def test_the_export_scores_what_the_report_says(finished):
     assert accuracy == pytest.approx(report["metrics"]["accuracy"], abs=1e-6)
 
 
+@pytest.mark.slow  # tests/training/test_fit.py has it in small
 def test_a_killed_run_ends_as_one_that_was_not(finished, run):
     whole, _ = finished
     name = ("--workdir", whole.parent, "--name", "killed")

@@ -18,7 +18,10 @@ def report_of(folder):
     [
         ("yolo_n", ["--mosaic", "0.5", "--jitter", "0.5", "--flip", "both", "--color", "0.2",
                     "--plain-epochs", "1", "--ema", "0.9"]),
-        ("maskrcnn_mobilenet_v2_fpn", ["--anchors", "8", "12", "16", "24", "32"]),
+        pytest.param(
+            "maskrcnn_mobilenet_v2_fpn", ["--anchors", "8", "12", "16", "24", "32"],
+            marks=pytest.mark.slow,
+        ),
     ],
 )  # fmt: skip
 def test_a_run_leaves_all_that_it_promises(model, more, rectangles, run, tmp_path, capsys):

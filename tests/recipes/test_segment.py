@@ -39,8 +39,11 @@ def drawn(tmp_path_factory):
     [
         ["--model", "unet", "--flip", "both", "--color", "0.2", "--class-weights", "0.5",
          "--elastic", "3", "--rotation", "20", "--ema", "0.9", "--tile", "96"],
-        ["--model", "fcn8s", "--fit", "letterbox", "--loss", "cross-entropy-dice",
-         "--optimizer", "sgd", "--clip-norm", "1"],
+        pytest.param(
+            ["--model", "fcn8s", "--fit", "letterbox", "--loss", "cross-entropy-dice",
+             "--optimizer", "sgd", "--clip-norm", "1"],
+            marks=pytest.mark.slow,
+        ),
     ],
 )  # fmt: skip
 def test_a_run_leaves_all_that_it_promises(more, drawn, run, tmp_path, capsys):
