@@ -87,9 +87,9 @@ class Workers:
     def __init__(self, model):
         self.index, self.count, self._strategy = 0, 1, None
         if keras.backend.backend() == "tensorflow":
-            self._strategy = model.distribute_strategy
             import tensorflow as tf
 
+            self._strategy = model.distribute_strategy
             if isinstance(self._strategy, tf.distribute.MultiWorkerMirroredStrategy):
                 self.index, self.count = place_among_workers()
         elif keras.backend.backend() == "jax" and keras.distribution.distribution() is not None:

@@ -10,7 +10,7 @@ def whole_batches(batches, *, multiple_of=1):
     Replicas cannot share a batch of one example, and a part without any gives figures that are
     no numbers. Filled with copies of its last row that count nothing, each example still counts
     once: in `weighted_metrics` (Keras gives no weights to `metrics`), and in losses by
-    `mean_over_examples`.
+    `mean_over_examples`. The batches are gone through once here, to count their rows.
 
     Args:
         batches: tf.data of (inputs, targets) or (inputs, targets, weights (B,)), of which the
