@@ -7,6 +7,8 @@ import pytest
 from tests.conformance.case import assert_close, compiled
 from tests.conformance.cases import MODELS
 
+ON_JAX = keras.backend.backend() == "jax"
+
 
 def each(cases):
     return [pytest.param(c, marks=pytest.mark.slow) if c.slow else c for c in cases]
@@ -19,15 +21,22 @@ def case(request):
 
 @pytest.fixture(scope="module")
 def plain(case):
-    """The model, its loss and its weights' changes after one step without XLA."""
-    return trained_one_step(case, jit_compile=False)
+    """The model, its loss and its weights' changes after one step: without XLA, but on JAX.
+
+    There nobody trains without, and each operation of each shape would be compiled by itself.
+    """
+    return trained_one_step(case, jit_compile=ON_JAX)
+
+
+def labels_of(case, model):
+    places = (len(case.inputs[0]), *model.output_shape[1:-1])
+    return np.arange(np.prod(places)).reshape(places) % model.output_shape[-1]
 
 
 def trained_one_step(case, **options):
     keras.utils.set_random_seed(4)
     model = case.make()
-    places = (len(case.inputs[0]), *model.output_shape[1:-1])
-    labels = np.arange(np.prod(places)).reshape(places) % model.output_shape[-1]
+    labels = labels_of(case, model)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(0.01), loss, **options)
     before = model.get_weights()
@@ -76,11 +85,10 @@ def test_inference_under_xla_and_any_batch_size(case, plain):
     assert_close(one, expected[:1], rtol=1e-4, atol=atol)
 
 
+@pytest.mark.skipif(ON_JAX, reason="JAX trains under XLA always")
 def test_a_training_step_under_xla(case, plain):
     _, loss, changes = plain
     if case.has_ties:
-        if keras.backend.backend() == "jax":
-            pytest.skip("JAX has no float64 unless it is switched on for the process")
         with in_float64():
             _, loss, changes = trained_one_step(case, jit_compile=False)
             _, compiled_loss, compiled_changes = trained_one_step(case, jit_compile=True)
@@ -98,10 +106,25 @@ def test_a_training_step_under_xla(case, plain):
         np.testing.assert_allclose(compiled_change, change, rtol=0, atol=tolerance)
 
 
+@pytest.mark.skipif(not ON_JAX, reason="JAX lowers for devices that are not here")
+def test_a_training_step_is_lowered_for_tpu_and_cuda(case, plain):
+    import jax
+
+    model, _, _ = plain
+    if not model.trainable_weights:
+        pytest.skip("learns by storing")
+    kinds = ("trainable", "non_trainable", "optimizer", "metrics")
+    state = model._get_jax_state(**{f"{kind}_variables": True for kind in kinds})
+    batch = (*case.inputs, labels_of(case, model))
+    platforms = ("tpu", "cuda")
+    exported = jax.export.export(jax.jit(model.train_step), platforms=platforms)(state, batch)
+    assert exported.platforms == platforms
+
+
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision(case, plain, policy):
     attends = case.part.__module__.endswith(("vision_transformer", "video_transformer"))
-    if attends and policy == "mixed_float16" and keras.backend.backend() == "jax":
+    if attends and policy == "mixed_float16" and ON_JAX:
         pytest.skip("JAX's attention asks for float16 products that its CPU does not have")
     before = keras.config.dtype_policy()
     _, expected, _ = plain

@@ -17,6 +17,7 @@ LIMIT = 600  # seconds
 def trained(folder, kind, how, floatx, steps, backend="tensorflow"):
     """Weights by name, and the figures of the validation sets by their size."""
     command = [sys.executable, "-W", "ignore", "-m", "tests.training.replica_case"]
+    folder.mkdir(exist_ok=True)
     path = folder / f"{how}.npz"
     workers = worker_environments(2) if how == "workers" else [{}]
     processes = [
@@ -40,6 +41,14 @@ def trained(folder, kind, how, floatx, steps, backend="tensorflow"):
         return dict(file), json.loads(path.with_suffix(".npz.json").read_text())
 
 
+def assert_close(found, expected, atol):
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_allclose(
+            found[name], value, rtol=0, atol=atol, err_msg=name.replace("|", "/")
+        )
+
+
 CASES = [
     ("classifier", "mirrored", "tensorflow"),
     *(
@@ -60,13 +69,21 @@ CASES = [
 def test_weights_are_those_of_one_process_in_float64(kind, how, backend, tmp_path):
     weights, figures = trained(tmp_path, kind, "one", "float64", 50, backend)
     spread_weights, spread_figures = trained(tmp_path, kind, how, "float64", 50, backend)
-    assert weights.keys() == spread_weights.keys()
-    for name, value in weights.items():
-        np.testing.assert_allclose(
-            spread_weights[name], value, rtol=0, atol=1e-9, err_msg=name.replace("|", "/")
-        )
+    assert_close(spread_weights, weights, atol=1e-9)
     assert figures.keys() == spread_figures.keys()
     for count, expected in figures.items():
         found = spread_figures[count]
         for name in expected.keys() - set(TIMES):
             assert found[name] == pytest.approx(expected[name], abs=1e-6), (count, name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "how", "backend"), CASES)
+def test_float32_stays_near_one_process(kind, how, backend, tmp_path):
+    weights, _ = trained(tmp_path, kind, "one", "float32", 1, backend)
+    spread_weights, _ = trained(tmp_path, kind, how, "float32", 1, backend)
+    assert_close(spread_weights, weights, atol=1e-5)
+
+    _, figures = trained(tmp_path / "long", kind, "one", "float32", 50, backend)
+    _, spread_figures = trained(tmp_path / "long", kind, how, "float32", 50, backend)
+    assert spread_figures["1"]["loss"] == pytest.approx(figures["1"]["loss"], rel=0.01)

@@ -1,0 +1,58 @@
+"""Time that a training waits for its batches, beside a source that sleeps."""
+
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerakit.training.waiting import Waiting
+
+COUNT = 20
+
+
+def numbers(pause):
+    def batches():
+        for number in range(COUNT):
+            time.sleep(pause)
+            yield np.full((2, 3), number, "float32"), {"label": np.array([number, -number])}
+
+    shapes = (tf.TensorSpec((2, 3)), {"label": tf.TensorSpec((2,), tf.int64)})
+    return tf.data.Dataset.from_generator(batches, output_signature=shapes)
+
+
+def read(batches, pause):
+    found = []
+    for batch in batches.as_numpy_iterator():
+        time.sleep(pause)
+        found.append(batch)
+    return found
+
+
+def test_a_slow_source_is_waited_for():
+    waiting = Waiting()
+    start = time.monotonic()
+    read(waiting.measured(numbers(pause=0.05).prefetch(2)), pause=0.0)
+    assert COUNT * 0.05 * 0.9 <= waiting.seconds <= time.monotonic() - start
+
+
+def test_a_source_that_is_ahead_is_not():
+    waiting = Waiting()
+    read(waiting.measured(numbers(pause=0.0).prefetch(2)), pause=0.05)
+    assert 0 < waiting.seconds < 0.2 * COUNT * 0.05
+
+
+def test_half_of_a_pause_is_waited_where_the_model_takes_the_other():
+    waiting = Waiting()
+    read(waiting.measured(numbers(pause=0.06).prefetch(2)), pause=0.03)
+    assert waiting.seconds == pytest.approx(COUNT * 0.03, rel=0.35)
+
+
+def test_batches_are_left_as_they_are():
+    batches = numbers(pause=0.0)
+    waiting = Waiting()
+    measured = waiting.measured(batches)
+    assert measured.element_spec == batches.element_spec
+    for (x, y), (expected, labels) in zip(read(measured, 0.0), read(batches, 0.0), strict=True):
+        np.testing.assert_array_equal(x, expected)
+        np.testing.assert_array_equal(y["label"], labels["label"])
