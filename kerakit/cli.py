@@ -1,7 +1,8 @@
-"""The command `kerakit`: a model's cost, an export's answers and score, a run's diagnosis."""
+"""The command `kerakit`: costs, answers and scores of models, their service, runs' diagnoses."""
 
 import contextlib
 import json
+import logging
 import os
 import sys
 
@@ -23,7 +24,12 @@ def main(argv=None):
         got wrong ends with code 2 and one sentence, as `SystemExit`.
     """
     parser = command_line(
-        cost=_cost, predict=_predict, evaluate=_evaluate, publish=_publish, diagnose=_diagnose
+        cost=_cost,
+        predict=_predict,
+        evaluate=_evaluate,
+        serve=_serve,
+        publish=_publish,
+        diagnose=_diagnose,
     )
     arguments = parser.parse_args(argv)
     with one_sentence():
@@ -127,6 +133,54 @@ def _evaluate(arguments):
             arguments.json, {"savedmodel": str(served.folder), "data": data.name, **figures}
         )
     return 0
+
+
+def _serve(arguments):
+    token = _token(arguments.token_file)
+    with _quiet_keras():
+        from kerakit.serve import Service, Settings
+
+    service = Service(
+        arguments.directory,
+        host=arguments.host,
+        port=arguments.port,
+        token=token,
+        settings=Settings(
+            max_batch_size=arguments.max_batch_size,
+            batch_timeout=arguments.batch_timeout / 1000,
+            queue=arguments.queue,
+            threads=arguments.threads,
+            request_bytes=arguments.max_request * 2**20,
+            held_bytes=8 * arguments.max_request * 2**20,
+            image_pixels=arguments.max_pixels * 10**6,
+            answer_seconds=arguments.timeout,
+            stop_seconds=arguments.timeout + 5,
+            poll_seconds=arguments.poll,
+        ),
+    )
+    log = logging.StreamHandler()
+    log.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    logging.getLogger("kerakit.serve").addHandler(log)
+    logging.getLogger("kerakit.serve").setLevel(logging.INFO)
+    if not service.run():
+        # A thread that still computes would keep the process, and nobody waits for it.
+        sys.stderr.flush()
+        os._exit(0)
+    return 0
+
+
+def _token(path):
+    """The token that requests must bear, or None."""
+    if path is None:
+        return os.environ.get("KERAKIT_SERVE_TOKEN") or None
+    try:
+        token = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"--token-file {path} cannot be read ({why}).") from error
+    if not token:
+        raise InputError(f"--token-file {path} is empty; write the token into it.")
+    return token
 
 
 def _publish(arguments):

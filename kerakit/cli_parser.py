@@ -7,13 +7,14 @@ from kerakit import argument_types
 _BATCH_SIZE, _CLIPS_AT_ONCE = 32, 8
 
 
-def command_line(*, cost, predict, evaluate, publish, diagnose):
+def command_line(*, cost, predict, evaluate, serve, publish, diagnose):
     """The parser of `kerakit`.
 
     Args:
         cost: Function of the parsed arguments that does this command and gives the exit code.
         predict: The same of this one.
         evaluate: The same of this one.
+        serve: The same of this one.
         publish: The same of this one.
         diagnose: The same of this one.
 
@@ -22,8 +23,8 @@ def command_line(*, cost, predict, evaluate, publish, diagnose):
     """
     parser = argparse.ArgumentParser(
         prog="kerakit",
-        description="Costs of models; answers from exported models, their scores, and their "
-        "publication; what is wrong with a training run.",
+        description="Costs of models; answers from exported models, their scores, their "
+        "publication and their service over HTTP; what is wrong with a training run.",
         epilog="Example: kerakit predict savedmodels/digits photo.png",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -145,6 +146,22 @@ def command_line(*, cost, predict, evaluate, publish, diagnose):
 
     command = _command(
         commands,
+        serve,
+        "serve",
+        "Answer over HTTP with exported models, by TensorFlow Serving's REST API.",
+        "kerakit serve savedmodels/ --port 8501",
+    )
+    command.add_argument(
+        "directory",
+        type=argument_types.path,
+        metavar="DIRECTORY",
+        help="folder of models, of one model's numbered versions, or of a SavedModel; of each "
+        "model the newest version is served, also one that comes later",
+    )
+    _add_serving(command)
+
+    command = _command(
+        commands,
         publish,
         "publish",
         "Copy the verified SavedModel of a run to where models are served from.",
@@ -178,6 +195,49 @@ def _command(commands, run, name, text, example):
     command = commands.add_parser(name, help=text, description=text, epilog=f"Example: {example}")
     command.set_defaults(run=run)
     return command
+
+
+def _add_serving(command):
+    command.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (default: 127.0.0.1, heard on this machine alone; 0.0.0.0 is "
+        "heard by all who can reach it)",
+    )
+    command.add_argument(
+        "--port", type=_port, default=8501, metavar="N", help="default: 8501; 0 takes a free one"
+    )
+    command.add_argument(
+        "--token-file",
+        type=argument_types.path,
+        metavar="FILE",
+        help="answer only requests that bear the token in this file (default: the one in the "
+        "environment variable KERAKIT_SERVE_TOKEN, if it is set)",
+    )
+    for option, default, metavar, text in (
+        ("--max-batch-size", 32, "N", "images or clips computed at once"),
+        ("--batch-timeout", 2, "MS", "milliseconds that a batch waits for more"),
+        ("--queue", 256, "N", "requests under way, and rows that wait; those beyond it get 429"),
+        ("--threads", 2, "N", "batches computed at once"),
+        ("--max-request", 32, "MIB", "size of a request"),
+        ("--max-pixels", 25, "MILLIONS", "pixels of an image"),
+        ("--timeout", 30, "SECONDS", "from a request to its answer; beyond it, it gets 504"),
+        ("--poll", 2, "SECONDS", "between two looks for new versions"),
+    ):
+        command.add_argument(
+            option,
+            type=argument_types.positive,
+            default=default,
+            metavar=metavar,
+            help=f"{text} (default: {default})",
+        )
+
+
+def _port(text):
+    number = int(text) if text.isdecimal() else -1
+    if not 0 <= number < 2**16:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to 65535, got {text!r}")
+    return number
 
 
 def _add_savedmodel(command):

@@ -23,6 +23,7 @@ TENSORFLOW_ONLY = (
     "runs",
     "training",
     "recipes",
+    "serve",
     "test_cli.py",
     "test_cli_videos.py",
 )

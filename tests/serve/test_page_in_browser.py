@@ -1,0 +1,206 @@
+"""The page in a real Chromium: a file is dropped, and what is drawn is what the server answers."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("playwright", reason="the browser is driven by kerakit[browser]")
+pytest.importorskip("av", reason="the video is made by kerakit[video]")
+
+import matplotlib as mpl
+from playwright.sync_api import expect
+
+from kerakit.data.video_file import read_video
+from kerakit.export.drawn import class_color
+from tests.serve.client import b64
+from tests.serve.page_browser import SIZE, assert_color, mixed, percent, picture
+from tests.serve.page_models import MARKUP, PIXEL_CLASSES, THINGS
+
+pytest_plugins = ["tests.serve.page_fixtures"]
+pytestmark = pytest.mark.slow
+
+
+def test_classes_and_their_probabilities(tab, page_server):
+    file, pixels = picture()
+    page = tab("classes")
+    body, answer = page.drop(file)
+    assert body == {"instances": [b64(file)]}
+    assert answer == page_server.predict(body, "classes")[1]["predictions"][0]
+    order = np.argsort(-np.array(answer["probabilities"]))
+    # Names that are markup stand there as text, and nothing came of them.
+    assert page.rows() == [(MARKUP[k], percent(answer["probabilities"][k])) for k in order]
+    assert page.page.locator("#rows img, #rows b").count() == 0
+    expect(page.page.locator("#rows .best .name")).to_have_text(MARKUP[answer["class_id"]])
+    best = percent(max(answer["probabilities"]))
+    expect(page.said).to_contain_text(f"{MARKUP[answer['class_id']]}, {best}. Answered in")
+    for x, y in ((5, 5), (40, 30)):
+        assert_color(page.pixel(x + 0.5, y + 0.5, SIZE), pixels[y, x])
+    bars = page.page.locator("#rows .filled")
+    widths = [bar.bounding_box()["width"] for bar in bars.all()]
+    whole = page.page.locator("#rows .bar").first.bounding_box()["width"]
+    np.testing.assert_allclose(
+        np.array(widths) / whole, np.array(answer["probabilities"])[order], atol=0.01
+    )
+
+
+def test_several_classes(tab):
+    page = tab("several")
+    _, answer = page.drop(picture()[0])
+    named = answer["class_names"][: answer["num_classes"]]
+    best = [row.inner_text() for row in page.page.locator("#rows .best .name").all()]
+    assert best == named
+    if not named:
+        expect(page.said).to_contain_text("No class. Answered")
+
+
+def test_the_heat_map_lies_on_the_picture(tab):
+    size = (16, 12)  # as the map has cells, so that each is over one pixel
+    file, pixels = picture(size)
+    page = tab("classes")
+    page.drop(file)
+    assert_color(page.pixel(8.5, 6.5, size), pixels[6, 8])
+    explain = page.page.get_by_label("Explain with a heat map")
+    body, answer = page.asked(explain.check)
+    assert body["signature_name"] == "explain"
+    assert answer["heat_map_box"] == [0, 0, 16, 12]
+    heat = np.array(answer["heat_map"])
+    colors = 255 * mpl.colormaps["inferno"](heat)[..., :3]
+    for y, x in [np.unravel_index(heat.argmax(), heat.shape), (1, 1), (6, 8), (10, 13)]:
+        expected = mixed(pixels[y, x], colors[y, x], 0.1 + 0.6 * heat[y, x])
+        assert_color(page.pixel(x + 0.5, y + 0.5, size), expected, within=8)
+    expect(page.page.locator("#command")).to_contain_text('"signature_name": "explain"')
+    body, answer = page.asked(explain.uncheck)
+    assert "signature_name" not in body
+    assert_color(page.pixel(8.5, 6.5, size), pixels[6, 8])
+
+
+def on_edges(box):
+    """Places on the right and lower edges of a box, a little inside."""
+    left, top, right, bottom = box
+    return [(right, top + (bottom - top) * 0.7), (left + (right - left) * 0.3, bottom)]
+
+
+@pytest.mark.parametrize("model", ["boxes", "objects"])
+def test_boxes_and_their_labels(model, tab):
+    size = (100, 100)  # with bars beside it, in what the model sees
+    file, pixels = picture(size)
+    page = tab(model, device_scale_factor=2)
+    page.drop(file)
+    page.set("Least score", 0)
+    if model == "objects":
+        page.set("Opacity", 0)
+    answer = page.asked(lambda: page.page.locator("#model").dispatch_event("change"))[1]
+    assert answer["num_detections"] == 3
+    values = [f"{score:.2f}" for score in answer["scores"][:3]]
+    assert page.rows() == list(zip(THINGS, values, strict=True))
+    for number, box in enumerate(answer["boxes"][:3]):
+        for x, y in on_edges(box):
+            assert_color(page.pixel(x, y, size), class_color(number))
+    expect(page.said).to_contain_text("1 ant, 1 bee, 1 cat. Answered in")
+    label = page.page.get_by_role("img")
+    expect(label).to_have_attribute("aria-label", "picture.png: 1 ant, 1 bee, 1 cat")
+
+    page.set("Least score", 0.5)
+    assert page.rows() == [("ant", values[0]), ("bee", values[1])]
+    for x, y in on_edges(answer["boxes"][2]):
+        assert_color(page.pixel(x, y, size), pixels[int(y), int(x)])
+    page.set("Least score", 0.95)
+    assert page.rows() == []
+    expect(page.said).to_contain_text("Nothing of this score")
+
+
+def test_masks_of_objects(tab):
+    size = (100, 100)
+    file, pixels = picture(size)
+    page = tab("objects")
+    _, answer = page.drop(file)
+    page.set("Least score", 0.7)  # the first object alone, whose mask is its left half
+    left, top, right, bottom = answer["boxes"][0]
+    y = top + (bottom - top) * 0.6
+    inside, outside = left + (right - left) * 0.3, left + (right - left) * 0.7
+    for opacity in (1, 0.5, 0):
+        page.set("Opacity", opacity)
+        below = pixels[int(y), int(inside)]
+        expected = mixed(below, class_color(0), opacity)
+        assert_color(page.pixel(inside, y, size), expected, within=4)
+        assert_color(page.pixel(outside, y, size), pixels[int(y), int(outside)], within=4)
+
+
+def test_the_class_of_each_pixel(tab):
+    file, pixels = picture()
+    page = tab("masks")
+    _, answer = page.drop(file)
+    mask = np.array(answer["mask"])
+    assert mask.shape == pixels.shape[:2]
+    shares = np.bincount(mask.ravel(), minlength=3) / mask.size
+    order = [k for k in np.argsort(-shares, kind="stable") if shares[k]]
+    assert page.rows() == [(PIXEL_CLASSES[k], percent(shares[k])) for k in order]
+    for opacity in (1, 0.4, 0):
+        page.set("Opacity", opacity)
+        for k in order:
+            y, x = np.argwhere(mask == k)[0]
+            # The background is the picture.
+            expected = mixed(pixels[y, x], class_color(k), opacity if k else 0)
+            assert_color(page.pixel(x + 0.5, y + 0.5, SIZE), expected, within=4)
+    swatch = page.page.locator("#rows li").nth(order.index(max(order))).locator(".swatch")
+    red, green, blue = class_color(max(order))
+    expect(swatch).to_have_css("background-color", f"rgb({red}, {green}, {blue})")
+
+
+# Clips
+
+
+@pytest.mark.parametrize(
+    ("model", "frames"),
+    [
+        ("dense", [16, 18, 20, 22]),  # of 40 the middle 7, each second one
+        ("uniform", [4, 14, 24, 34]),  # of 20, at 5 a second, the middles of four parts
+    ],
+)
+def test_the_frames_of_a_clip(model, frames, video, tab, page_server):
+    page = tab(model)
+    body, answer = page.drop(video.read_bytes(), "film.mp4", "video/mp4")
+    (clip,) = body["instances"]
+    assert len(clip) == 4
+    known = read_video(video, short_side=256).frames
+    for frame, number in zip(clip, frames, strict=True):
+        opened = Image.open(io.BytesIO(base64.b64decode(frame["b64"])))
+        assert (opened.format, opened.size) == ("JPEG", (256, 320))
+        # A frame's neighbours are 5 away.
+        assert abs(np.asarray(opened).mean() - known[number].mean()) < 2
+    assert answer == page_server.predict(body, model)[1]["predictions"][0]
+    order = np.argsort(-np.array(answer["probabilities"]))
+    names = ("still", "moving")
+    assert page.rows() == [(names[k], percent(answer["probabilities"][k])) for k in order]
+    told = {"dense": "Of 40 frames, 4 were sent: 16 to 22", "uniform": "Of 20 frames, 4 were sent"}
+    expect(page.said).to_contain_text(told[model])
+    # The sheet holds the frames: 256 x 320 each, 4 apart, four in a row or two.
+    grey = {round(page.pixel(*place)[0]) for place in sheet_places()}
+    assert len(grey) >= 2
+
+
+def sheet_places():
+    """Places in the upper left and the lower right of a sheet of two rows of two."""
+    size = (516, 644)
+    return [(100, 100, size), (400, 500, size)]
+
+
+def test_a_clip_is_explained_below_its_frames(video, tab):
+    page = tab("dense")
+    page.drop(video.read_bytes(), "film.mp4", "video/mp4")
+    body, answer = page.asked(page.page.get_by_label("Explain with a heat map").check)
+    assert body["signature_name"] == "explain"
+    assert np.shape(answer["heat_map"]) == (4, 6, 5)
+    colors = page.page.evaluate(
+        """() => {
+          const stage = document.getElementById("stage");
+          const { data } = stage.getContext("2d").getImageData(0, 0, stage.width, stage.height);
+          let count = 0;
+          for (let i = 0; i < data.length; i += 4) count += data[i] > data[i + 1] + 40;
+          return count;
+        }"""
+    )
+    assert colors > 1000  # the film is grey, and the maps are not
