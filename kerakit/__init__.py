@@ -7,7 +7,7 @@ import sys
 __version__ = "0.1.0"
 
 # These need TensorFlow, which a user of the parts on another backend may not want to load.
-_TENSORFLOW = ("augment", "data", "export", "runs", "training")
+_TENSORFLOW = ("augment", "data", "export", "runs", "serve", "training")
 
 __all__ = [
     "activations",
@@ -29,6 +29,7 @@ __all__ = [
     "regularizers",
     "runs",
     "schedules",
+    "serve",
     "training",
     "weights",
 ]

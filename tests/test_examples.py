@@ -9,7 +9,7 @@ import pytest
 
 import kerakit
 
-TENSORFLOW = ("augment", "data", "export", "runs", "training")
+TENSORFLOW = ("augment", "data", "export", "runs", "serve", "training")
 
 
 def modules():

@@ -67,12 +67,13 @@ def on_workers(train, config):
         if failed is None:
             return None
         code = workers[failed].returncode
-        if failed == 0 or code == PREEMPTED:
+        if code == PREEMPTED or (failed == 0 and code > 0):
             raise SystemExit(code)  # it has said why
         errors.seek(0)
+        said = errors.read()[-2000:].strip() if failed else ""
         raise InputError(
             f"Worker {failed + 1} of {len(workers)} ended with code {code}; the same command goes "
-            f"on from the last state that was saved. It said last:\n{errors.read()[-2000:]}"
+            "on from the last state that was saved." + (f" It said last:\n{said}" if said else "")
         )
 
 
@@ -106,11 +107,11 @@ def _first_to_fail(workers):
 
     before = signal.signal(signal.SIGTERM, pass_on)
     try:
-        failed = None
-        while failed is None and workers[0].poll() is None:
+        while workers[0].poll() is None and not any(worker.poll() for worker in workers):
             time.sleep(0.1)
-            failed = next((i for i, worker in enumerate(workers) if worker.poll()), None)
-        return failed
+        failed = [i for i, worker in enumerate(workers) if worker.poll()]
+        # One that was killed, before those that ended as they missed it.
+        return min(failed, key=lambda i: (workers[i].returncode > 0, i), default=None)
     finally:
         signal.signal(signal.SIGTERM, before)
         # The others may be saving; or they wait for the failed one, which they would without end.

@@ -13,7 +13,7 @@ from tests.conformance.cases import CASES
 ROOT = pathlib.Path(__file__).parents[2]
 # No parts that Keras saves or compiles, and TensorFlow's alone, so that the cases, which run on
 # every backend, cannot hold them. Each has tests of its own under tests/.
-TENSORFLOW_ONLY = {"augment", "data", "export", "runs", "training"}
+TENSORFLOW_ONLY = {"augment", "data", "export", "runs", "serve", "training"}
 # Tools that look at parts or fill them: nothing of them is part of a model.
 TOOLS = {"cost", "diagnose", "explain", "gradients", "weights"}
 # Holds packages of builders, which come below.

@@ -144,3 +144,8 @@ def mixed(below, above, opacity):
 
 def percent(share):
     return f"{100 * share:.1f} %"
+
+
+def brightness(number):
+    """Of a frame of the film that the fixture `video` makes."""
+    return 20 + 5 * number

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from tests.serve.client import serving
-from tests.serve.page_browser import PATIENCE, Tab, chromium
+from tests.serve.page_browser import PATIENCE, Tab, brightness, chromium
 from tests.serve.page_models import save_all
 
 
@@ -54,7 +54,7 @@ def video(tmp_path_factory):
         stream = container.add_stream("libx264", rate=10, options={"crf": "10"})
         stream.width, stream.height, stream.pix_fmt = 320, 400, "yuv420p"
         for number in range(40):
-            pixels = np.full((400, 320, 3), 20 + 5 * number, np.uint8)
+            pixels = np.full((400, 320, 3), brightness(number), np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
         container.mux(stream.encode())
     return path

@@ -42,7 +42,7 @@ function drawText(context, unit, { box, number, text }) {
 export function tintsLayer(objects, opacity) {
   return (context) => {
     context.globalAlpha = opacity;
-    context.imageSmoothingEnabled = true;
+    smooth(context);
     for (const { box, tint } of objects) {
       context.drawImage(tint, box[0], box[1], box[2] - box[0], box[3] - box[1]);
     }
@@ -83,7 +83,7 @@ export function classesLayer(mask, clear, opacity) {
 export function heatLayer(map, [left, top, right, bottom]) {
   const heat = heatCanvas(map, (value) => LEAST_HEAT + (MOST_HEAT - LEAST_HEAT) * value);
   return (context) => {
-    context.imageSmoothingEnabled = true;
+    smooth(context);
     context.drawImage(heat, left, top, right - left, bottom - top);
   };
 }
@@ -107,6 +107,12 @@ function canvasOf(width, height, pixel) {
   }
   context.putImageData(image, 0, 0);
   return canvas;
+}
+
+/** Bilinear: what browsers call better blurs what is enlarged. */
+function smooth(context) {
+  context.imageSmoothingEnabled = true;
+  context.imageSmoothingQuality = "low";
 }
 
 function clamped(index, last) {
