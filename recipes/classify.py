@@ -70,6 +70,10 @@ class Config:
     """Passes over the training images."""
     batch_size: int = 32
     """Images a step."""
+    accumulate: int = 1
+    """Steps whose gradients are averaged for one update, as of a batch so many times as large."""
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    """SGD with momentum, or AdamW."""
     learning_rate: float = 0.05
     """Rate at its highest, after the warm-up."""
     warmup_epochs: float = 1.0
@@ -79,7 +83,7 @@ class Config:
     momentum: float = 0.9
     """Momentum of SGD."""
     weight_decay: float = 5e-4
-    """Weight decay, coupled: its gradient is this times the weight."""
+    """Weight decay; with SGD coupled, its gradient is this times the weight."""
     clip_norm: float = 0.0
     """Clip gradients to this global norm, and log it; 0: no clipping."""
     ema: float = 0.0
@@ -156,17 +160,10 @@ def train(config):
     model = place.made(build, config, len(data.classes))
     if config.init:
         training.start_from(config.init, model)
-    rate = training.falling_rate(
-        config.schedule, peak=config.learning_rate, steps=config.epochs * batches.steps_per_epoch,
-        warm_up=round(config.warmup_epochs * batches.steps_per_epoch),
-    )  # fmt: skip
     with place.scope():
         aim = training.objective(task, len(data.classes), label_smoothing=config.label_smoothing)
         model.compile(
-            optimizer=training.optimizer(
-                "sgd", rate, momentum=config.momentum, weight_decay=config.weight_decay,
-                ema=config.ema,
-            ),
+            training.optimizer_of(config, steps_per_epoch=batches.steps_per_epoch),
             loss=aim.loss,
             weighted_metrics=aim.metrics,
             # Keras's choice is XLA on a GPU and none on a CPU, where it is slower.
@@ -218,7 +215,7 @@ def training_batches(config, data, preparation):
 
 
 def check(config):
-    one = "epochs batch_size workers"
+    one = "epochs batch_size accumulate workers"
     zero = "seed weight_decay clip_norm warmup_epochs momentum rotation translation zoom "
     zero += "save_every patience color randaugment mixup cutmix label_smoothing ema"
     kerakit.runs.require(

@@ -52,6 +52,8 @@ class Config:
     """Passes over the training images."""
     batch_size: int = 16
     """Images a step."""
+    accumulate: int = 1
+    """Steps whose gradients are averaged for one update, as of a batch so many times as large."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
     """SGD with momentum, or AdamW."""
     learning_rate: float = 0.01
@@ -148,17 +150,9 @@ def train(config):
     validation, metrics = kerakit.runs.validation_of(
         data, preparation, batch_size=config.batch_size, max_detections=model.max_detections
     )
-    steps = batches.steps_per_epoch
-    rate = training.falling_rate(
-        config.schedule, peak=config.learning_rate, steps=config.epochs * steps,
-        warm_up=round(config.warmup_epochs * steps),
-    )  # fmt: skip
     with place.scope():
         model.compile(
-            optimizer=training.optimizer(
-                config.optimizer, rate, momentum=config.momentum, weight_decay=config.weight_decay,
-                ema=config.ema,
-            ),
+            training.optimizer_of(config, steps_per_epoch=batches.steps_per_epoch),
             metrics=metrics(),
             # Keras's choice is XLA on a GPU and none on a CPU, where it is slower.
             jit_compile=True if config.jit else "auto",
@@ -222,7 +216,7 @@ def training_batches(config, data, preparation):
 
 
 def check(config):
-    one = "epochs batch_size workers"
+    one = "epochs batch_size accumulate workers"
     zero = "seed weight_decay clip_norm warmup_epochs momentum plain_epochs mosaic color ema"
     zero += " save_every patience"
     kerakit.runs.require(

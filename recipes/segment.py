@@ -65,6 +65,8 @@ class Config:
     """Passes over the training images."""
     batch_size: int = 8
     """Images a step."""
+    accumulate: int = 1
+    """Steps whose gradients are averaged for one update, as of a batch so many times as large."""
     optimizer: Literal["sgd", "adamw"] = "adamw"
     """SGD with momentum, or AdamW."""
     learning_rate: float = 2e-3
@@ -156,18 +158,10 @@ def train(config):
     if config.init:
         training.start_from(config.init, model)
     weights = kerakit.runs.pixel_weights(data, power=config.class_weights)
-    steps = batches.steps_per_epoch
-    rate = training.falling_rate(
-        config.schedule, peak=config.learning_rate, steps=config.epochs * steps,
-        warm_up=round(config.warmup_epochs * steps),
-    )  # fmt: skip
     with place.scope():
         aim = training.pixel_objective(config.loss, len(data.classes), class_weights=weights)
         model.compile(
-            optimizer=training.optimizer(
-                config.optimizer, rate, momentum=config.momentum, weight_decay=config.weight_decay,
-                ema=config.ema,
-            ),
+            training.optimizer_of(config, steps_per_epoch=batches.steps_per_epoch),
             loss=dict.fromkeys(heads, aim.loss) if heads else aim.loss,
             loss_weights={"logits": 1.0, "aux": config.auxiliary} if heads else None,
             weighted_metrics={"logits": aim.metrics} if heads else aim.metrics,
@@ -222,7 +216,7 @@ def augmentation(config, frame):
 
 
 def check(config):
-    one = "epochs batch_size workers"
+    one = "epochs batch_size accumulate workers"
     zero = "seed weight_decay clip_norm warmup_epochs momentum balanced rotation zoom elastic "
     zero += "save_every patience color class_weights auxiliary ema drop_rate tile"
     kerakit.runs.require(

@@ -79,6 +79,8 @@ class Config:
     """Passes over the training clips."""
     batch_size: int = 16
     """Clips a step."""
+    accumulate: int = 1
+    """Steps whose gradients are averaged for one update, as of a batch so many times as large."""
     optimizer: Literal["sgd", "adamw"] = "adamw"
     """SGD with momentum, or AdamW."""
     learning_rate: float = 2e-3
@@ -87,6 +89,8 @@ class Config:
     """Epochs over which the rate rises from 0."""
     schedule: Literal["cosine", "step", "exponential", "inverse-time", "constant"] = "cosine"
     """How the rate falls after that."""
+    momentum: float = 0.9
+    """Momentum of SGD."""
     weight_decay: float = 1e-2
     """Weight decay: coupled in SGD, a part of the rate in AdamW."""
     ema: float = 0.0
@@ -162,17 +166,10 @@ def train(config):
     model = place.made(build, config, len(data.classes))
     if config.init:
         training.start_from(config.init, model)
-    steps = batches.steps_per_epoch
-    rate = training.falling_rate(
-        config.schedule, peak=config.learning_rate, steps=config.epochs * steps,
-        warm_up=round(config.warmup_epochs * steps),
-    )  # fmt: skip
     with place.scope():
         aim = training.objective("classification", len(data.classes))
         model.compile(
-            training.optimizer(
-                config.optimizer, rate, weight_decay=config.weight_decay, ema=config.ema
-            ),
+            training.optimizer_of(config, steps_per_epoch=batches.steps_per_epoch),
             loss=aim.loss, weighted_metrics=aim.metrics,
             # Keras's choice is XLA on a GPU and none on a CPU, where it is slower.
             jit_compile=True if config.jit else "auto",
@@ -225,15 +222,16 @@ def training_batches(config, data, preparation, sampling):
 
 
 def check(config):
-    zero = "seed save_every patience weight_decay warmup_epochs translation color ema reverse"
-    one = "epochs batch_size frames stride clips depth workers"
+    zero = "seed save_every patience weight_decay momentum warmup_epochs translation color ema "
+    zero += "reverse"
+    one = "epochs batch_size accumulate frames stride clips depth workers"
     kerakit.runs.require(
         config,
         at_least=dict.fromkeys(one.split(), 1) | dict.fromkeys(zero.split(), 0),
         above=dict.fromkeys(("learning_rate", "val_fraction", "crop", "width", "frame_rate"), 0),
         at_most={"width": 16, "seed": 2**31 - 1}
         | dict.fromkeys(("translation", "color", "crop", "reverse"), 1),
-        below=dict.fromkeys(("val_fraction", "ema"), 1),
+        below=dict.fromkeys(("val_fraction", "ema", "momentum"), 1),
     )
     kerakit.runs.require_size(config)
     if config.sampling == "uniform" and config.stride != 1:

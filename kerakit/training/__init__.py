@@ -14,7 +14,7 @@ from kerakit.training.fit import fit
 from kerakit.training.multi_worker import Workers, place_among_workers
 from kerakit.training.objective import Objective, objective, pixel_objective
 from kerakit.training.on_workers import on_workers
-from kerakit.training.optimizer import optimizer
+from kerakit.training.optimizer import optimizer, optimizer_of
 from kerakit.training.place import Place
 from kerakit.training.precision import precision
 from kerakit.training.pretrained import load_body
@@ -44,6 +44,7 @@ __all__ = [
     "objective",
     "on_workers",
     "optimizer",
+    "optimizer_of",
     "pixel_objective",
     "place_among_workers",
     "precision",

@@ -11,6 +11,7 @@ import keras
 from kerakit.callbacks import EarlyStopping
 from kerakit.errors import InputError
 from kerakit.training.multi_worker import Workers
+from kerakit.training.one_trace import OneTrace
 from kerakit.training.save_state import SaveState, saving_at_sigterm
 from kerakit.training.state import Progress, Restored, restore_state, states_at
 from kerakit.training.strategy import replicas
@@ -51,7 +52,8 @@ def fit(model, batches, *, epochs, state, validation=None, callbacks=(), save_ev
 
     Raises:
         InputError: If the state is damaged or another run's or cannot be written, the loss of an
-            epoch is not finite, or replicas cannot share a batch equally.
+            epoch is not finite, replicas cannot share a batch equally, or the step is compiled
+            again after the first epoch.
         SystemExit: After a SIGTERM, with code 143, when the state is saved.
     """
     state = pathlib.Path(state)
@@ -76,8 +78,9 @@ def fit(model, batches, *, epochs, state, validation=None, callbacks=(), save_ev
             state, callbacks, steps=batches.steps_per_epoch, epochs=epochs, every=save_every
         )
         callbacks = [_StopOnDivergence(), *callbacks, saving]
-        with saving_at_sigterm(saving):
-            _train(model, batches, epochs, validation, callbacks, before)
+        one_trace = OneTrace(batches)
+        with saving_at_sigterm(saving), one_trace.counting(model):
+            _train(model, batches, epochs, validation, [one_trace, *callbacks], before)
     return before.progress
 
 

@@ -42,14 +42,18 @@ def strategy(name="auto"):
     return makers[keras.backend.backend()](name)
 
 
-def replicas(model):
+def replicas(model=None):
     """How many replicas train a model, each with its part of the batch.
 
     Args:
-        model: `keras.Model`.
+        model: `keras.Model`; None: one that would be made here, in this scope.
     """
     if keras.backend.backend() == "tensorflow":
-        return model.distribute_strategy.num_replicas_in_sync
+        if model is not None:
+            return model.distribute_strategy.num_replicas_in_sync
+        import tensorflow as tf
+
+        return tf.distribute.get_strategy().num_replicas_in_sync
     distribution = keras.distribution.distribution()
     return distribution.num_model_replicas if distribution else 1
 

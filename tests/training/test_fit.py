@@ -42,7 +42,7 @@ class Batches:
 
 
 def make(folder, *, patience=9, restore=False):
-    """A model with dropout, batch norm, momentum, an average and a schedule: all have state."""
+    """A model with dropout, batch norm, momentum, an average, half an update: all have state."""
     keras.utils.set_random_seed(3)
     model = keras.Sequential(
         [
@@ -55,7 +55,7 @@ def make(folder, *, patience=9, restore=False):
         name="net",
     )
     rate = keras.optimizers.schedules.CosineDecay(0.1, 6 * STEPS)
-    optimizer = keras.optimizers.SGD(rate, momentum=0.9, use_ema=True)
+    optimizer = training.optimizer("sgd", rate, ema=0.9, accumulate=2)
     model.compile(optimizer, loss="mse", metrics=["mae"])
     log = training.EpochLog(folder / "log.csv")
     best = training.BestModel(folder / "best.keras", monitor="val_loss", mode="min")
@@ -308,3 +308,67 @@ def test_a_run_that_diverges_ends(tmp_path):
 def test_mode_is_checked(tmp_path):
     with pytest.raises(ValueError, match='`mode` must be "max" or "min", got \'auto\''):
         training.BestModel(tmp_path / "best.keras", monitor="loss", mode="auto")
+
+
+class _OfTwoShapes(Batches):
+    """As many batches of 8 rows as told, then of 6."""
+
+    def __init__(self, first):
+        super().__init__()
+        self.first = first
+
+    def starting_at(self, step):
+        def batches():
+            for number in itertools.count(step):
+                rows = 8 if number < self.first else 6
+                yield np.ones((rows, 6), "float32"), np.ones((rows, 3), "float32")
+
+        shapes = (tf.TensorSpec((None, 6)), tf.TensorSpec((None, 3)))
+        return tf.data.Dataset.from_generator(batches, output_signature=shapes)
+
+
+@pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="knows no such batches")
+def test_batches_of_another_shape_fail_once_they_cost_a_compilation(tmp_path):
+    made = make(tmp_path)
+    with pytest.raises(InputError, match="compiled again in epoch 2: batches changed their shape"):
+        fit(made, tmp_path, batches=_OfTwoShapes(STEPS + 2))
+
+
+class _Retraces(keras.callbacks.Callback):
+    """Has TensorFlow trace the step once more, in the second epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1:
+            self.model.train_step(next(iter(Batches().starting_at(0))))
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="steps are called otherwise")
+def test_a_step_that_is_traced_again_fails(tmp_path):
+    made = make(tmp_path)
+    made.callbacks.append(_Retraces())
+    with pytest.raises(InputError, match="The training step was compiled again in epoch 2"):
+        fit(made, tmp_path)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="has no unknown shapes")
+def test_under_xla_a_batch_of_unknown_shape_is_refused(tmp_path):
+    made = make(tmp_path)
+    made.model.jit_compile = True
+    with pytest.raises(InputError, match=r"unknown shape \(None, 6\) cannot be trained under XLA"):
+        fit(made, tmp_path, batches=_OfTwoShapes(STEPS + 2))
+
+
+def test_in_the_first_epoch_they_may_differ(tmp_path):
+    made = make(tmp_path)
+    fit(made, tmp_path, batches=_OfTwoShapes(2), epochs=3)
+    assert "train_step" not in vars(made.model)
+
+
+def test_a_step_that_a_callback_made_anew_is_another(tmp_path):
+    made = make(tmp_path)
+    made.callbacks.append(
+        keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, logs: made.model.make_train_function(force=epoch == 2)
+        )
+    )
+    fit(made, tmp_path, epochs=4)
