@@ -3,7 +3,7 @@
 python -m benchmarks.training [classify detect segment video] [--rounds 9] [--steps 60]
 
 Each recipe's embedded preset makes its model, batches and callbacks, as for a run; its own `fit` is
-taken over here. In turn, `--steps` steps each:
+taken over here. In turn, an epoch of `--steps` steps that traces and settles and one that is timed:
 
 - bare: `model.fit` on one batch in memory, again and again, no callbacks;
 - callbacks: `kerakit.training.fit` on that same batch, with all of the run's callbacks, an epoch's
@@ -98,7 +98,7 @@ def measured(recipe, rounds, steps):
     timer = timer_callback()
 
     def bare():
-        model.fit(constant, steps_per_epoch=steps, verbose=0, callbacks=[timer])
+        model.fit(constant, epochs=2, steps_per_epoch=steps, verbose=0, callbacks=[timer])
 
     def fitted(starting_at):
         place = os.path.join(tempfile.mkdtemp(dir=folder), "state.ckpt")
@@ -106,7 +106,7 @@ def measured(recipe, rounds, steps):
         real_fit(
             model,
             source,
-            epochs=1,
+            epochs=2,
             state=place,
             validation=taken["validation"],
             callbacks=[*taken["callbacks"], timer],
@@ -142,7 +142,7 @@ class Steps:
 
 
 def timer_callback():
-    """A callback that times an epoch, from its first step to its end, without validation."""
+    """A callback that times the last epoch, from its first step to its end, without validation."""
     import keras
 
     class Timer(keras.callbacks.Callback):
