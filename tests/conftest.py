@@ -28,9 +28,21 @@ TENSORFLOW_ONLY = (
     "test_cli_videos.py",
 )
 NO_BACKEND = ("claims", "metrics/test_confusion_picture.py", "test_coverage.py", "test_extras.py")
+# Of JAX, which compiles each operation of each shape, the long suite: here whole networks are
+# trained and explained; of each the smallest is in conformance/.
+LONG_ON_JAX = ("diagnose", "explain", "models")
 collect_ignore = []
 if keras.backend.backend() != "tensorflow":
     collect_ignore += [*TENSORFLOW_ONLY, *NO_BACKEND]
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m "not slow"` chooses
+def pytest_collection_modifyitems(items):
+    if keras.backend.backend() == "jax":
+        here = pathlib.Path(__file__).parent
+        for item in items:
+            if item.path.relative_to(here).parts[0] in LONG_ON_JAX:
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture

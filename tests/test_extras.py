@@ -27,7 +27,9 @@ def test_every_extra_is_here():
     assert extras() == set(BROUGHT) | TOOLS
 
 
-@pytest.mark.parametrize("extra", BROUGHT)
+@pytest.mark.parametrize(
+    "extra", [e if e == "coco" else pytest.param(e, marks=pytest.mark.slow) for e in BROUGHT]
+)
 def test_the_error_names_the_extra(extra):
     blocked = "".join(f"sys.modules[{module!r}] = None; " for module in BROUGHT[extra])
     result = subprocess.run(

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from keras import layers
 from sklearn.datasets import load_digits
@@ -36,6 +37,7 @@ def accuracy_on_turned_digits(augmented):
     return model.evaluate(turned, labels[1200:], verbose=0)[1]
 
 
+@pytest.mark.slow
 def test_robustness_to_rotation_and_scale_needs_augmentation():
     """Both are shown as many images: one each digit 12 times, the other 12 forms of it."""
     upright, augmented = (accuracy_on_turned_digits(a) for a in (False, True))

@@ -96,6 +96,7 @@ def test_shared_weights_are_fewer(size, channels, filters, window):
     assert shared.count_params() * output**2 == local < dense.count_params()
 
 
+@pytest.mark.slow
 def test_a_neuron_sees_its_window_alone(image, kernel):
     def one(x):
         return direct_convolution(x, kernel, padding=1)[:, 6, 9]

@@ -38,6 +38,7 @@ def two_clouds(rng, count, wrong):
     return points.astype("float32"), labels, noisy
 
 
+@pytest.mark.slow
 def test_more_neighbours_are_more_robust_and_smoother(rng):
     """With every fifth label wrong: K = 1 repeats the errors, K = 15 outvotes them."""
     points, _, noisy = two_clouds(rng, 600, 0.2)

@@ -121,7 +121,13 @@ def test_a_training_step_is_lowered_for_tpu_and_cuda(case, plain):
     assert exported.platforms == platforms
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "policy",
+    [
+        pytest.param(p, marks=ON_JAX * [pytest.mark.slow])
+        for p in ("mixed_bfloat16", "mixed_float16")
+    ],
+)
 def test_mixed_precision(case, plain, policy):
     attends = case.part.__module__.endswith(("vision_transformer", "video_transformer"))
     if attends and policy == "mixed_float16" and ON_JAX:

@@ -19,6 +19,7 @@ TRIALS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "trial", ["overfit_one_batch", SLOW("compare_starts"), SLOW("learning_rate_range")]
 )

@@ -15,6 +15,7 @@ def yolo():
     return detection.yolo_n(input_shape=(64, 64, 3), num_classes=2, width=0.25)
 
 
+@pytest.mark.slow
 def test_the_score_is_that_of_the_rank(yolo):
     images = pixels(2, 64, 64, 3)
     found = yolo.predict(images, verbose=0)

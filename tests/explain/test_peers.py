@@ -36,7 +36,9 @@ def assert_alike(found, expected):
 
 
 @pytest.mark.parametrize("method", cases.METHODS)
-@pytest.mark.parametrize("name", cases.NETWORKS)
+@pytest.mark.parametrize(
+    "name", [n if n != "vgg11" else pytest.param(n, marks=pytest.mark.slow) for n in cases.NETWORKS]
+)
 def test_maps_are_pytorch_grad_cams(name, method):
     heat = getattr(explain, method)(network(name), cases.pictures(), target=scaled)
     assert_alike(heat.raw, cases.golden(name, method))
@@ -53,7 +55,7 @@ def test_cam_is_grad_cam_times_the_places():
     assert_alike(np.maximum(heat.raw, 0), peer * heat.raw[0].size)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "vgg11"])
+@pytest.mark.parametrize("name", ["resnet18", pytest.param("vgg11", marks=pytest.mark.slow)])
 def test_saliency_is_captums(name):
     heat = explain.saliency(network(name), cases.pictures(), target=cases.CLASSES)
     assert_alike(heat.values, cases.golden(name, "saliency"))

@@ -16,7 +16,10 @@ CLASSES = ("ant", "bee", "cat")
 SIZE = (64, 96)
 
 
-@pytest.fixture(scope="module", params=["yolo_n", "maskrcnn_mobilenet_v2_fpn"])
+@pytest.fixture(
+    scope="module",
+    params=["yolo_n", pytest.param("maskrcnn_mobilenet_v2_fpn", marks=pytest.mark.slow)],
+)
 def model(request):
     keras.utils.set_random_seed(3)
     options = {"score_threshold": 0.0} if "rcnn" in request.param else {}
@@ -93,6 +96,7 @@ def test_verified_in_a_fresh_process(folder, model):
     assert export.verify(folder, model, images=encoded((37, 911))).passed
 
 
+@pytest.mark.slow
 def test_a_verification_sees_another_model(folder, model):
     weights = model.get_weights()
     try:

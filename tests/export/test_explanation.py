@@ -110,6 +110,7 @@ def test_the_weights_are_written_once(explaining, exported):
     assert sizes[0] < sizes[1] * 1.02
 
 
+@pytest.mark.slow
 def test_it_verifies(explaining, model, tmp_path):
     copy = shutil.copytree(explaining, tmp_path / "1")
     result = export.verify(copy, model, images=many(5), explain=saliency)
@@ -176,7 +177,10 @@ def small(function, rng):
     return model
 
 
-@pytest.mark.parametrize("function", EXPLANATIONS)
+@pytest.mark.parametrize(
+    "function",
+    [f if f == "grad_cam" else pytest.param(f, marks=pytest.mark.slow) for f in EXPLANATIONS],
+)
 def test_kerakits_explanations(function, tmp_path, rng):
     model, preparation = small(function, rng), Preparation(height=32, width=32)
 

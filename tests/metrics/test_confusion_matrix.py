@@ -252,6 +252,7 @@ def classifier(metric, *, dtype=None, jit_compile="auto", weighted=False):
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dtype", "jit_compile"),
     [("float32", True), ("mixed_float16", "auto"), ("mixed_bfloat16", "auto")],

@@ -63,6 +63,7 @@ def test_features():
     np.testing.assert_array_equal(answers.argmax(1), [1, 0])
 
 
+@pytest.mark.slow
 def test_saved_and_exported(tmp_path):
     if keras.backend.backend() != "tensorflow":
         pytest.skip("SavedModels are written by the TensorFlow backend")

@@ -85,6 +85,7 @@ def test_with_one_expert_it_is_the_dense_one(rng):
     np.testing.assert_allclose(sparse.predict(images, verbose=0), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_it_learns_and_its_experts_are_balanced():
     keras.utils.set_random_seed(1)
     images, labels = load_digits(return_X_y=True)

@@ -99,6 +99,7 @@ def test_a_killed_run_ends_as_one_that_was_not(finished, run):
     assert report["metrics"] == expected["metrics"]
 
 
+@pytest.mark.slow
 def test_the_other_settings_work_together(tmp_path, run):
     """Half precision, averaged weights, balanced classes, heat maps, and every augmentation."""
     code, _, error = run(

@@ -60,6 +60,7 @@ CASES = [
             ("segmenter", "mirrored", "tensorflow"),
             ("segmenter", "workers", "tensorflow"),
             ("classifier", "mirrored", "jax"),
+            ("classifier", "workers", "jax"),
         )
     ),
 ]

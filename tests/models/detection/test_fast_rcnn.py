@@ -197,7 +197,12 @@ def test_no_object_gives_no_gradient_to_boxes(rng):
     assert np.abs(model.head.scores.get_weights()[0] - scores).max() > 0
 
 
-@pytest.mark.parametrize("kind", ["no proposal", "no area", "300 boxes", "beyond the image"])
+KINDS = ("no area", "300 boxes", "beyond the image")
+
+
+@pytest.mark.parametrize(
+    "kind", ["no proposal", *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS)]
+)
 def test_degenerate_inputs_are_finite(rng, kind):
     inputs, truth = data(rng, 2)
     if kind == "no proposal":

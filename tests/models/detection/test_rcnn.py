@@ -233,6 +233,7 @@ def test_box_regression_is_ridge_regression(rng):
     np.testing.assert_array_equal(found[:, 2], 0)
 
 
+@pytest.mark.slow
 def test_groups_of_regions_make_no_difference(rng):
     images, truth = drawn(rng, 2)
     proposals = proposals_around(rng, truth, 10)
@@ -273,6 +274,7 @@ def test_all_stages_find_rectangles(rng, tmp_path):
         np.testing.assert_allclose(again[name], values, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_evaluate_gives_the_loss_of_the_machines(rng):
     images, truth = drawn(rng, 4)
     inputs = {"images": images, "proposals": proposals_around(rng, truth, 12)}

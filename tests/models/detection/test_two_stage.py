@@ -139,6 +139,7 @@ def trained_one_step(jit_compile):
     return loss, [new - old for new, old in zip(model.get_weights(), before, strict=True)]
 
 
+@pytest.mark.slow
 @slow_on_jax
 def test_training_step_under_xla():
     loss, changes = trained_one_step(False)
@@ -149,6 +150,7 @@ def test_training_step_under_xla():
         np.testing.assert_allclose(other, one, rtol=1e-3, atol=1e-5 * largest)
 
 
+@pytest.mark.slow
 @slow_on_jax
 def test_inference_under_xla_and_any_batch_size():
     images, _ = scenes(3)

@@ -252,6 +252,7 @@ def test_images_of_weight_0_do_not_count(rng):
         assert found == pytest.approx(expected * 2 / 3, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BACKEND == "torch", reason="there is no XLA")
 def test_is_the_same_under_xla(rng):
     model, (images, targets) = untrained(), scenes(rng)

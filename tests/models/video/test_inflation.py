@@ -56,9 +56,8 @@ def test_mobilenet_v2_with_real_weights(packs, frames):
     assert len(set(expected.argmax(1))) > 1
 
 
-@pytest.mark.parametrize(
-    ("frames", "strides"), [(1, 1), pytest.param(5, (1, 1, 2, 2, 2), marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("frames", "strides"), [(1, 1), (5, (1, 1, 2, 2, 2))])
 def test_resnet50_under_seeded_weights(frames, strides):
     if keras.backend.backend() == "jax":
         pytest.skip("compiling takes a minute on JAX; the small networks run there")
