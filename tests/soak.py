@@ -4,10 +4,10 @@ python -m tests.soak [classifier detector video] [--kills 30] [--seed 0] [--fold
 
 Each run is a recipe in processes of its own, with augmentation, shuffling, an average of the
 weights, a warm-up, early stopping and, where its network has some, dropout. It is killed (SIGKILL)
-`--kills` times, each time after a part of what the run that is never killed takes, then started
-again. Compared to the last bit are the state (weights, optimizer, averages, random generators,
-callbacks, early stopping's decision) and the log, its time apart. TensorFlow's operations are made
-deterministic. Half an hour for all three; the suite has a short one.
+after a part of what the run that is never killed takes, then started again, until it is done; then
+another one, until there were `--kills` in all. Compared to the last bit are the state (weights,
+optimizer, averages, random generators, callbacks, early stopping's decision) and the log, its times
+apart. TensorFlow's operations are made deterministic. The suite has a short one.
 """
 
 import argparse
@@ -26,7 +26,7 @@ import numpy as np
 
 from kerakit.training.epoch_log import TIMES
 
-COMMON = "--ema 0.98 --patience 2 --save-every 2 --keep last --seed 3"
+COMMON = "--ema 0.98 --patience 1 --save-every 2 --keep last --seed 3"
 RUNS = {
     "classifier": "classify digits --model mobilenet_v2 --size 32 32 --stem None --epochs 6",
     "detector": "detect scenes --epochs 2",
@@ -49,31 +49,38 @@ def main():
         if whole.wait():
             raise SystemExit(f"{kind}: the run failed; {folder / kind}-whole.txt says why.")
         seconds = time.monotonic() - start
-        draw, kills = random.Random(arguments.seed), 0
+        draw, kills, runs, found = random.Random(arguments.seed), 0, 0, []
         while kills < arguments.kills:
-            process = started(kind, folder, "killed")
-            try:
-                # Half of the moments within the start, where runs are read and restored.
-                code = process.wait(draw.uniform(0, seconds * draw.choice((0.3, 0.8))))
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
-                process.wait()
-                kills += 1
-                continue
-            if code:
-                raise SystemExit(f"{kind}: failed after {kills} kills; see {folder}.")
-            break
-        if started(kind, folder, "killed").wait():
-            raise SystemExit(f"{kind}: failed after {kills} kills; see {folder}.")
-        found = differences(folder / f"{kind}-whole", folder / f"{kind}-killed")
+            runs += 1
+            kills += killed(kind, folder, runs, seconds, draw, arguments.kills - kills)
+            found += differences(folder / f"{kind}-whole", folder / f"{kind}-killed{runs}")
         rows = log_of(folder / f"{kind}-whole")
         print(
-            f"{kind}: {kills} kills, {len(rows)} epochs in {seconds:.0f} s when left alone: "
-            f"{'; '.join(found) or 'the same, bit for bit'}",
+            f"{kind}: {kills} kills in {runs} runs of {len(rows)} epochs, {seconds:.0f} s when "
+            f"left alone: {'; '.join(found) or 'the same, bit for bit'}",
             flush=True,
         )
         same = same and not found
     raise SystemExit(0 if same else 1)
+
+
+def killed(kind, folder, run, seconds, draw, most):
+    """Kills a run at random moments until it is done, `most` times at most, and says how often."""
+    kills = 0
+    while True:
+        process = started(kind, folder, f"killed{run}")
+        # Half of the moments within the start, where a run is read and restored.
+        moment = draw.uniform(0, seconds * draw.choice((0.3, 0.8))) if kills < most else None
+        try:
+            code = process.wait(moment)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills += 1
+            continue
+        if code:
+            raise SystemExit(f"{kind}: failed after {kills} kills; see {folder}.")
+        return kills
 
 
 def started(kind, folder, name):
