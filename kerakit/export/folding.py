@@ -174,9 +174,17 @@ def _takes_relu(layer, readers):
     relu = readers[0] if len(readers) == 1 else None
     return (
         type(layer) in (PaddedConv3D, ConvOverTime)
-        and type(relu) is keras.layers.ReLU
+        and _is_relu(relu)
         and relu.compute_dtype == layer.compute_dtype
-        and not (relu.max_value is not None or relu.negative_slope or relu.threshold)
+    )
+
+
+def _is_relu(layer):
+    """Whether a layer is `max(x, 0)` and nothing else."""
+    if type(layer) is keras.layers.Activation:
+        return layer.activation is keras.activations.relu
+    return type(layer) is keras.layers.ReLU and not (
+        layer.max_value is not None or layer.negative_slope or layer.threshold
     )
 
 

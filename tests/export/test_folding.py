@@ -12,7 +12,7 @@ from kerakit.layers import (
     PaddedConv3D,
     PaddedDepthwiseConv2D,
 )
-from kerakit.models import classification, segmentation
+from kerakit.models import classification, segmentation, video
 
 NORMS = (layers.BatchNormalization, BatchNormalization, FrozenBatchNormalization)
 
@@ -239,12 +239,21 @@ def relu_names(model):
     return [layer.name for layer in model.layers if isinstance(layer, layers.ReLU)]
 
 
-def test_a_convolution_of_clips_takes_the_relu_behind_its_norm(rng):
+@pytest.mark.parametrize("relu", [layers.ReLU, lambda: layers.Activation("relu")])
+def test_a_convolution_of_clips_takes_the_relu_behind_its_norm(rng, relu):
     clips = keras.Input((3, 6, 6, 2))
     x = layers.BatchNormalization()(PaddedConv3D(4, (1, 3, 3), padding=None, name="a")(clips))
-    x = layers.BatchNormalization()(PaddedConv3D(4, (3, 1, 1), name="b")(layers.ReLU()(x)))
-    folded = assert_folds(keras.Model(clips, layers.ReLU()(x)), rng, left=[])
+    x = layers.BatchNormalization()(PaddedConv3D(4, (3, 1, 1), name="b")(relu()(x)))
+    folded = assert_folds(keras.Model(clips, relu()(x)), rng, left=[])
     assert [layer.name for layer in folded.layers[1:]] == ["a", "b"]
+
+
+def test_of_our_clip_networks_only_the_sums_keep_a_relu(rng):
+    model = video.r2plus1d_18(input_shape=(4, 16, 16, 3), num_classes=2, width=0.0625)
+    folded = assert_folds(model, rng, left=[])
+    kinds = (layers.ReLU, layers.Activation)
+    kept = [layer.name for layer in folded.layers if isinstance(layer, kinds)]
+    assert kept == [f"layer{n}_{i}_relu" for n in (1, 2, 3, 4) for i in (0, 1)]
 
 
 @pytest.mark.parametrize("case", ["limited", "read twice", "shared", "an output"])
