@@ -37,10 +37,17 @@ class SaveState(keras.callbacks.Callback):
         self.steps, self.epochs, self.every = steps, epochs, every
         self.preempted = False
         self._epoch, self._last, self._took = 0, time.monotonic(), 0.0
+        self._begun, self._saves, self._spent = self._last, 0, 0.0
         self._workers = None
 
     def on_train_begin(self, logs=None):
         self._workers = Workers(self.model)
+        self._begun = time.monotonic()
+
+    def on_train_end(self, logs=None):
+        share = self._spent / (time.monotonic() - self._begun)
+        if self._workers.is_chief:
+            print(f"The state was saved {self._saves} times, in {share:.1%} of the training's time")
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
@@ -85,6 +92,7 @@ class SaveState(keras.callbacks.Callback):
         save_state(self.path, self.model, callbacks=self.callbacks, progress=progress)
         self._last = time.monotonic()
         self._took = self._last - start
+        self._saves, self._spent = self._saves + 1, self._spent + self._took
 
     def _leave(self, where):
         print(f"Ended by SIGTERM {where}; the same command goes on with the run.", flush=True)
