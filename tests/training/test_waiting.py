@@ -1,5 +1,8 @@
 """Time that a training waits for its batches, beside a source that sleeps."""
 
+import os
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -56,3 +59,18 @@ def test_batches_are_left_as_they_are():
     for (x, y), (expected, labels) in zip(read(measured, 0.0), read(batches, 0.0), strict=True):
         np.testing.assert_array_equal(x, expected)
         np.testing.assert_array_equal(y["label"], labels["label"])
+
+
+def test_also_where_operations_are_deterministic():
+    code = (
+        "import tensorflow as tf\n"
+        "from kerakit.training.waiting import Waiting\n"
+        "waiting = Waiting()\n"
+        "batches = waiting.measured(tf.data.Dataset.range(5).prefetch(1))\n"
+        "print(list(batches.as_numpy_iterator()), waiting.seconds > 0)"
+    )
+    environment = {**os.environ, "TF_DETERMINISTIC_OPS": "1"}
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.split("] ")[-1].strip() == "True"
