@@ -58,6 +58,11 @@ class InflatedConv3D(PaddedConv3D):
                 )
             self.padding = "same"
 
+    def call(self, inputs):
+        if self.padding == "same":  # of which `PaddedConv3D` knows nothing
+            return self._finished(self.convolution_op(inputs, self.kernel))
+        return super().call(inputs)
+
     def convolution_op(self, inputs, kernel):
         taps, step = self.kernel_size[0], self.strides[0]
         is_same = self.padding == "same"

@@ -223,18 +223,20 @@ def test_convolution_is_that_of_a_loop(frames, groups, taps, stride, rng):
     assert found.shape == tuple(layer.compute_output_shape(x.shape))
 
 
-def test_convolution_under_same_is_keras_on_repeated_ends(rng):
+@pytest.mark.parametrize("taps", [1, 3])
+def test_convolution_under_same_is_keras_on_repeated_ends(taps, rng):
     x = rng.normal(size=(2, 4, 6, 6, 3)).astype("float32")
-    layer = InflatedConv3D(5, (3, 4, 4), strides=(1, 2, 2), padding="same", activation="relu")
-    other = layers.Conv3D(5, (3, 4, 4), strides=(1, 2, 2), activation="relu")
+    layer = InflatedConv3D(5, (taps, 4, 4), strides=(1, 2, 2), padding="same", activation="relu")
+    other = layers.Conv3D(5, (taps, 4, 4), strides=(1, 2, 2), activation="relu")
     layer.build(x.shape)
     other.build(x.shape)
     other.set_weights(layer.get_weights())
-    padded = np.pad(x, [(0, 0), (1, 1), (0, 0), (0, 0), (0, 0)], mode="edge")
+    ends = (taps // 2, taps // 2)
+    padded = np.pad(x, [(0, 0), ends, (0, 0), (0, 0), (0, 0)], mode="edge")
     padded = np.pad(padded, [(0, 0), (0, 0), (1, 1), (1, 1), (0, 0)])
     np.testing.assert_allclose(layer(x), other(padded), rtol=1e-4, atol=1e-5)
     again = InflatedConv3D.from_config(layer.get_config())
-    assert (again.padding, again.kernel_size) == ("same", (3, 4, 4))
+    assert (again.padding, again.kernel_size) == ("same", (taps, 4, 4))
 
 
 def test_bad_layers_of_clips():
