@@ -6,7 +6,7 @@ TORCH ?= torch==2.14.1 torchvision==0.29.1
 # The parts' tests, which every backend runs; the other folders need TensorFlow's.
 PYTEST = -m pytest -q -n 2 --dist loadfile
 
-.PHONY: demo test test-all test-torch test-wheel lint goldens clean
+.PHONY: demo test test-all test-torch test-wheel lint docs goldens clean
 
 demo: .venv/.recipes
 	rm -rf runs/demo
@@ -41,6 +41,10 @@ lint: .venv/.dev
 	.venv/bin/pyright
 	.venv/bin/lint-imports
 
+# The documentation, from docs/ and the docstrings: docs/_build/html/index.html.
+docs: .venv/.docs
+	.venv/bin/python -m sphinx -q -W --keep-going docs docs/_build/html
+
 # Where torch is installed: the peers' figures that the tests compare with.
 goldens: .venv-torch/.test
 	.venv-torch/bin/python -m tests.golden.regenerate
@@ -58,4 +62,4 @@ goldens: .venv-torch/.test
 	$(PYTHON) -m venv .venv
 
 clean:
-	rm -rf .venv .venv-torch .venv-wheel build dist runs
+	rm -rf .venv .venv-torch .venv-wheel build dist docs/_build docs/api runs

@@ -72,6 +72,18 @@ class Config:
     """voc:DIR: regular expression; files of which it finds the same text are held out together."""
     skip_bad: bool = False
     """Leave out what is bad in the data, instead of stopping."""
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    """What layers compute in while they learn by steps; rcnn's SVMs learn, and all is judged, in
+    float32."""
+    devices: Literal["auto", "cpu", "mirrored", "multiworker", "tpu"] = "auto"
+    """Where to train; the batch, of the same size everywhere, is shared by all replicas. Regions
+    are searched, and rcnn's SVMs learn, on one device."""
+    workers: int = 1
+    """Processes on this machine that train together."""
+    jit: bool = False
+    """Compile with XLA."""
+    save_every: float = 60.0
+    """Seconds between two saves of the run's state; 0: after each step."""
     seed: int = 0
     """Seed of weights, order, sampling and augmentation."""
     workdir: str = "runs"
@@ -98,6 +110,7 @@ PRESETS = {
 
 def train(config):
     check(config)
+    place = training.Place(config.devices, config.precision)
     keras.utils.set_random_seed(config.seed)
     data = kerakit.runs.load_data(config, task="detection")
     if config.images:
@@ -107,11 +120,9 @@ def train(config):
     preparation = kerakit.data.Preparation(
         height=config.size[0], width=config.size[1], fit="letterbox"
     )
-    model = build(config, len(data.classes))
-    regions = [
-        source_proposals(source, num_proposals=config.proposals, quality=config.quality)
-        for source in (data.train_source, data.val_source)
-    ]
+    model = place.made(build, config, len(data.classes))
+    workers = training.Workers(model)
+    regions = [search(config, source, workers) for source in (data.train_source, data.val_source)]
     batches = kerakit.data.ProposalBatches(
         data.train_source, preparation, proposals=regions[0], batch_size=config.batch_size,
         seed=config.seed, augment=augment.RandomFlip() if config.flip else None,
@@ -130,19 +141,28 @@ def train(config):
     # Only now that all is in order does a run begin.
     name = config.name or f"regions-{kerakit.runs.place(config.data)}"
     run = kerakit.runs.Run(config, name=name, data=data, monitor="val_mAP")
-    trained = model
-    if config.model == "rcnn":
-        trained = RegionClassifier(model, seed=config.seed)
     steps = config.epochs * batches.steps_per_epoch
-    rate = training.falling_rate(
-        "cosine", peak=config.learning_rate, steps=steps, warm_up=min(50, steps // 10)
-    )
-    trained.compile(keras.optimizers.Adam(rate, global_clipnorm=10.0), metrics=metrics(False))
+    with place.scope():
+        trained = model
+        if config.model == "rcnn":
+            trained = RegionClassifier(model, seed=config.seed)
+        rate = training.falling_rate(
+            "cosine", peak=config.learning_rate, steps=steps, warm_up=min(50, steps // 10)
+        )
+        trained.compile(
+            keras.optimizers.Adam(rate, global_clipnorm=10.0),
+            metrics=metrics(False),
+            # Keras's choice is XLA on a GPU and none on a CPU, where it is slower.
+            jit_compile=True if config.jit else "auto",
+        )
     training.fit(
-        trained, batches, epochs=config.epochs, state=run.state,
+        trained, batches, epochs=config.epochs, state=run.state, save_every=config.save_every,
         validation=validation if config.model == "fast_rcnn" else None,
         callbacks=run.callbacks(keep_best=False),
     )  # fmt: skip
+    model = place.plain(model)
+    if not run.is_chiefs:
+        return {}
     if config.model == "rcnn":
         with run.timed():
             learn_from_features(config, model, data, preparation, regions[0])
@@ -173,6 +193,14 @@ def build(config, num_classes):
     return detection.fast_rcnn(hidden_units=512, seed=config.seed, **options)
 
 
+def search(config, source, workers):
+    """Regions of all images, which the first of several workers searches and tells the others."""
+    found = np.zeros((source.size, config.proposals, 4), "float32")
+    if workers.is_chief:
+        found = source_proposals(source, num_proposals=config.proposals, quality=config.quality)
+    return np.frombuffer(workers.from_chief(found.tobytes()), "float32").reshape(found.shape)
+
+
 def learn_from_features(config, model, data, preparation, proposals):
     """R-CNN's second and third training, on the features of all regions."""
     batches = kerakit.data.proposal_evaluation_batches(
@@ -189,8 +217,8 @@ def learn_from_features(config, model, data, preparation, proposals):
 def check(config):
     kerakit.runs.require(
         config,
-        at_least={"epochs": 1, "batch_size": 1, "svm_epochs": 1, "proposals": 1, "crop": 32}
-        | dict.fromkeys(("images", "seed"), 0),
+        at_least=dict.fromkeys(("epochs", "batch_size", "svm_epochs", "proposals", "workers"), 1)
+        | {"crop": 32, "images": 0, "seed": 0, "save_every": 0},
         above=dict.fromkeys(("learning_rate", "val_fraction"), 0),
         at_most={"seed": 2**31 - 1, "crop": 1024},
         below={"val_fraction": 1},
@@ -203,7 +231,7 @@ def main():
         config = kerakit.runs.parse_settings(
             PRESETS, __doc__, prog="python -m recipes.detect_regions"
         )
-        train(config)
+        training.on_workers(train, config)
 
 
 if __name__ == "__main__":

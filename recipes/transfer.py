@@ -6,17 +6,13 @@ Expect, for people held out, medians of 3 seeds on two busy CPU cores, 2026-11-2
 Your own images, in DIR/CLASS/*.jpg (or DIR/train/CLASS and DIR/val/CLASS):
     python -m recipes.transfer folder --data folder:DIR --weights mobilenet_v2-b0353104.pth
 
-Modes:
-    frozen    the network stays as it is. What it sees in each image is computed once and kept;
-              a new last layer learns from that. Seconds, and no image is looked at twice.
-    finetune  first the last layer as in frozen, so that the first steps do not undo what the
-              network knows; then all layers, at a small rate; --layer-decay lets it fall
-              towards the pixels, --unfreeze-epochs lets the layers join one by one.
-    scratch   all layers from random weights, to see what the weights are worth.
-    all       the three in turn, and a report with the three side by side.
+frozen    the network stays as it is; a new last layer learns from what it sees, computed once.
+finetune  first the last layer as in frozen, so that the first steps undo nothing; then all at a
+          small rate. --layer-decay: less towards the pixels; --unfreeze-epochs: one by one.
+scratch   all layers from random weights, to see what the weights are worth.
+all       the three in turn, and a report with the three side by side.
 
-What is exported is the whole network after its last epoch, so that the validation images choose
-nothing. Each run goes on when it was stopped and the same command is given again.
+What is exported is of the last epoch. A stopped run goes on when the same command is given again.
 """
 
 import dataclasses
@@ -84,6 +80,16 @@ class Config:
     """Regular expression: files of which it finds the same text are held out together."""
     skip_bad: bool = False
     """Leave out images that cannot be read, instead of stopping."""
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    """What layers compute in while they learn; the export computes in float32 always."""
+    devices: Literal["auto", "cpu", "mirrored", "multiworker", "tpu"] = "auto"
+    """Where to train; the batch, of the same size everywhere, is shared by all replicas."""
+    workers: int = 1
+    """Processes on this machine that train together."""
+    jit: bool = False
+    """Compile with XLA."""
+    save_every: float = 60.0
+    """Seconds between two saves of the run's state; 0: after each step."""
     seed: int = 0
     """Seed of new weights, order and augmentation."""
     workdir: str = "runs"
@@ -92,58 +98,64 @@ class Config:
     """Name of the run; by default made from the data and the mode."""
 
 
-# fmt: off
 PRESETS = {
     "folder": ("Images of your own: add --data folder:DIR and --weights FILE.", Config()),
-    "sign-digits": (
-        "Hands that show 0 to 9: add --data folder:DIR and --weights FILE.",
-        Config(data="folder:sign-digits", weights="mobilenet_v2-b0353104.pth", size=(128, 128),
-               epochs=12),
-    ),
-}
-# fmt: on
+    "sign-digits": ("Hands that show 0 to 9: add --data folder:DIR and --weights FILE.", Config(
+        data="folder:sign-digits", weights="mobilenet_v2-b0353104.pth", size=(128, 128), epochs=12,
+    )),
+}  # fmt: skip
 
 
 def train(config):
     check(config)
-    keras.utils.set_random_seed(config.seed)
+    place = training.Place(config.devices, config.precision)
     data = kerakit.runs.load_data(config)
     name = config.name or f"transfer-{kerakit.runs.place(config.data)}-{config.mode}"
-    if config.mode == "all":
-        return train_all(config, data, name)
-    height, width = config.size
-    preparation = kerakit.data.Preparation(height=height, width=width, fit=config.fit)
-    batches = training_batches(config, data, preparation)
-    model = build(config, len(data.classes))
-
-    # Only now that all is in order does a run begin.
-    run = kerakit.runs.Run(config, name=name, data=data, monitor="val_accuracy")
-    run.introduce(f"{config.mode} {config.model}", model)
-    if config.mode == "frozen":
-        train_head(config, model, preparation, run, run.state, run.callbacks(keep_best=False))
-        model.save(run.best.path)  # of the last epoch: while it learnt, there was the head alone
-    else:
-        if config.mode == "finetune" and config.head_epochs and not training.states_at(run.state):
-            log = run.stage("head")
-            train_head(config, model, preparation, run, run.folder / "head.ckpt", [log])
-        train_whole(config, model, batches, preparation, run)
-    return kerakit.runs.finish_classifier(
-        run, model, recipe="transfer", data=data, preparation=preparation,
-        batch_size=config.batch_size, keep="last",
-    )  # fmt: skip
+    return (train_all if config.mode == "all" else train_one)(config, data, name, place)
 
 
-def train_all(config, data, name):
+def train_all(config, data, name, place):
     """The three modes in turn; those that an earlier, stopped command finished are kept."""
     modes = ("scratch", "frozen", "finetune")
+    workers = training.Workers(place.made(build, config, len(data.classes)))
     run = kerakit.runs.Run(config, name=name, data=data, monitor="val_accuracy")
     for mode in modes:
-        if not kerakit.runs.is_finished(run.folder / mode):
-            train(dataclasses.replace(config, mode=mode, workdir=str(run.folder), name=mode))
+        if not workers.chief_says(kerakit.runs.is_finished(run.folder / mode)):
+            one = dataclasses.replace(config, mode=mode, workdir=str(run.folder), name=mode)
+            train_one(one, data, mode, place)
+    if not run.is_chiefs:
+        return {}
     figures = kerakit.runs.compare_runs(run.folder, modes, title=f"{config.model}, {config.data}")
     run.close()
     print((run.folder / "report.md").read_text())
     return figures
+
+
+def train_one(config, data, name, place):
+    keras.utils.set_random_seed(config.seed)
+    height, width = config.size
+    preparation = kerakit.data.Preparation(height=height, width=width, fit=config.fit)
+    batches = kerakit.data.TrainingBatches(
+        data.train_source, preparation, batch_size=config.batch_size, seed=config.seed,
+        augment=kerakit.runs.augmentation(
+            len(data.classes), size=config.size, flip=config.flip, rotation=config.rotation,
+            translation=config.translation, zoom=config.zoom,
+        ),
+    )  # fmt: skip
+    model = place.made(build, config, len(data.classes))
+    # Only now that all is in order does a run begin.
+    run = kerakit.runs.Run(config, name=name, data=data, monitor="val_accuracy")
+    run.introduce(f"{config.mode} {config.model}", model)
+    if config.mode != "scratch" and config.head_epochs:
+        train_head(config, place, model, preparation, run)
+    if config.mode == "frozen":
+        model.save(run.best.path)  # of the last epoch: while it learnt, there was the head alone
+    else:
+        train_whole(config, place, model, batches, preparation, run)
+    return kerakit.runs.finish_classifier(
+        run, place.plain(model), recipe="transfer", data=data, preparation=preparation,
+        batch_size=config.batch_size, keep="last",
+    )  # fmt: skip
 
 
 def build(config, num_classes):
@@ -157,78 +169,67 @@ def build(config, num_classes):
     return model
 
 
-def training_batches(config, data, preparation):
-    augment = kerakit.runs.augmentation(
-        len(data.classes), size=config.size, flip=config.flip, rotation=config.rotation,
-        translation=config.translation, zoom=config.zoom,
-    )  # fmt: skip
-    return kerakit.data.TrainingBatches(
-        data.train_source, preparation, batch_size=config.batch_size, seed=config.seed,
-        augment=augment,
-    )  # fmt: skip
-
-
-def train_head(config, model, preparation, run, state, callbacks):
+def train_head(config, place, model, preparation, run):
     """The last layer alone, on what the others see in the images as they are."""
     body, head = training.split_head(model)
     with run.timed():
         batches, validation = training.feature_batches(
             body, run.data, preparation, folder=run.folder, seed=config.seed,
-            batch_size=config.batch_size, mirrored=config.flip,
+            batch_size=config.batch_size, mirrored=config.flip, workers=training.Workers(model),
         )  # fmt: skip
     steps = config.head_epochs * batches.steps_per_epoch
-    optimizer = kerakit.optimizers.Adam(
-        training.falling_rate("cosine", peak=1e-2, steps=steps),
-        weight_decay=config.head_decay or None,
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias"])
-    compile_classifier(head, optimizer)
+    rate = training.falling_rate("cosine", peak=1e-2, steps=steps)
+    with place.scope():
+        optimizer = kerakit.optimizers.Adam(rate, weight_decay=config.head_decay or None)
+        optimizer.exclude_from_weight_decay(var_names=["bias"])
+        compile_classifier(config, head, optimizer)
+    alone = config.mode == "frozen"
     training.fit(
-        head, batches, epochs=config.head_epochs, state=state, validation=validation,
-        callbacks=callbacks,
+        head, batches, epochs=config.head_epochs, validation=validation,
+        state=run.state if alone else run.folder / "head.ckpt", save_every=config.save_every,
+        callbacks=run.callbacks(keep_best=False) if alone else [run.stage("head")],
     )  # fmt: skip
 
 
-def train_whole(config, model, batches, preparation, run):
+def train_whole(config, place, model, batches, preparation, run):
     """All layers: for finetune at rates that fall with the depth, and joining by depth."""
     fine = config.mode == "finetune"
     if fine and config.batch_norm == "frozen":
         training.freeze_batch_normalization(model)
     depths = training.layer_depths(model) if fine else {}
     an_epoch = batches.steps_per_epoch
-    rate = training.falling_rate(
-        "cosine",
-        peak=config.learning_rate if fine else config.scratch_learning_rate,
-        steps=config.epochs * an_epoch,
-        warm_up=round(config.warmup_epochs * an_epoch),
-    )
-    optimizer = kerakit.optimizers.LayerwiseAdamW(
-        rate,
-        weight_decay=config.weight_decay,
-        shares={path: config.layer_decay**depth for path, depth in depths.items()},
-        starts={path: round(config.unfreeze_epochs * an_epoch * d) for path, d in depths.items()},
-    )
-    compile_classifier(model, optimizer)
+    steps, warm_up = config.epochs * an_epoch, round(config.warmup_epochs * an_epoch)
+    peak = config.learning_rate if fine else config.scratch_learning_rate
+    rate = training.falling_rate("cosine", peak=peak, steps=steps, warm_up=warm_up)
+    with place.scope():
+        optimizer = kerakit.optimizers.LayerwiseAdamW(
+            rate, weight_decay=config.weight_decay,
+            shares={p: config.layer_decay**d for p, d in depths.items()},
+            starts={p: round(config.unfreeze_epochs * an_epoch * d) for p, d in depths.items()},
+        )  # fmt: skip
+        compile_classifier(config, model, optimizer)
     held_out = kerakit.data.validation_batches(run.data, preparation, batch_size=config.batch_size)
     training.fit(
-        model, batches, epochs=config.epochs, state=run.state, validation=held_out,
-        callbacks=run.callbacks(),
+        model, batches, epochs=config.epochs, validation=held_out, state=run.state,
+        save_every=config.save_every, callbacks=run.callbacks(),
     )  # fmt: skip
 
 
-def compile_classifier(model, optimizer):
+def compile_classifier(config, model, optimizer):
     aim = training.objective("classification", model.output_shape[-1])
-    model.compile(optimizer, loss=aim.loss, metrics=aim.metrics)
+    jit = True if config.jit else "auto"  # Keras's choice: XLA on a GPU, not on a CPU
+    model.compile(optimizer, loss=aim.loss, weighted_metrics=aim.metrics, jit_compile=jit)
 
 
 def check(config):
-    zero = "head_decay weight_decay warmup_epochs unfreeze_epochs rotation translation zoom"
-    rates = ("learning_rate", "scratch_learning_rate", "layer_decay")
+    one = "epochs batch_size workers" + ("" if config.mode == "finetune" else " head_epochs")
+    zero = "head_epochs head_decay weight_decay warmup_epochs unfreeze_epochs rotation translation "
+    above = "learning_rate scratch_learning_rate layer_decay val_fraction width"
     kerakit.runs.require(
         config,
-        at_least={"epochs": 1, "batch_size": 1, "seed": 0, **dict.fromkeys(zero.split(), 0)}
-        | {"head_epochs": 0 if config.mode == "finetune" else 1},
-        above=dict.fromkeys((*rates, "val_fraction", "width"), 0),
+        at_least=dict.fromkeys((zero + "zoom save_every seed").split(), 0)
+        | dict.fromkeys(one.split(), 1),
+        above=dict.fromkeys(above.split(), 0),
         at_most={"rotation": 180, "translation": 1, "seed": 2**31 - 1, "layer_decay": 1},
         below={"zoom": 1, "val_fraction": 1},
     )
@@ -242,7 +243,7 @@ def check(config):
 def main():
     with one_sentence():
         config = kerakit.runs.parse_settings(PRESETS, __doc__, prog="python -m recipes.transfer")
-        train(config)
+        training.on_workers(train, config)
 
 
 if __name__ == "__main__":

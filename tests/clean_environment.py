@@ -28,7 +28,7 @@ USES = {
     "video": "from kerakit.data import read_video; read_video(__import__('sys').executable)",
     "weights": "from kerakit.weights.read import _read_safetensors; _read_safetensors('x')",
 }
-TOOLS = {"test", "bench", "browser", "dev"}  # for work on kerakit itself
+TOOLS = {"test", "bench", "browser", "dev", "docs"}  # for work on kerakit itself
 
 
 def extras():

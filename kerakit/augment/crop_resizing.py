@@ -19,7 +19,7 @@ def resize_crops(images, crops, *, size):
         size: (height, width) of the results.
 
     Returns:
-        (B, *size, c), of the dtype of `images`; uint8 is rounded to the nearest.
+        `(B, *size, c)`, of the dtype of `images`; uint8 is rounded to the nearest.
 
     Raises:
         ValueError: If height or width of `images` is not known.

@@ -19,7 +19,7 @@ def transform_images(images, matrices, *, fill, size=None, interpolation="biline
         interpolation: "bilinear", or "nearest" for masks.
 
     Returns:
-        (B, *size, c), of the dtype of `images`; uint8 is rounded to the nearest.
+        `(B, *size, c)`, of the dtype of `images`; uint8 is rounded to the nearest.
 
     Raises:
         ValueError: If `interpolation` is none of the two.

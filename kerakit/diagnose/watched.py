@@ -50,7 +50,7 @@ class Watched:
     """A training as it was seen.
 
     Args:
-        looks: `Look`s in the order of their steps; none if only the epochs are known.
+        looks: Each `Look`, in the order of their steps; none if only the epochs are known.
         epochs: Dicts of the figures of each epoch: `loss`, `val_loss`, ...
     """
 
@@ -179,7 +179,7 @@ def write_looks(path, looks):
 
     Args:
         path: The file; its folder exists.
-        looks: `Look`s.
+        looks: Each `Look`.
     """
     write_rows(path, [row for look in looks for row in look.rows()])
 

@@ -8,7 +8,7 @@ from kerakit.explain.heat_map import HeatMap, with_values
 
 
 def saliency(model, images, *, target=None):
-    """How fast a score changes with each pixel: the largest |ds / dx| of its channels.
+    """How fast a score changes with each pixel: the largest `|ds / dx|` of its channels.
 
     It works for any model, with convolutions or without, and is as sharp and as noisy as the
     gradient is; `smooth_grad` is calmer.

@@ -17,7 +17,7 @@ class Join(keras.optimizers.schedules.LearningRateSchedule):
     step of the old value, here it is the first of the new).
 
     Args:
-        schedules: `LearningRateSchedule`s of kerakit's or Keras's, or numbers; at
+        schedules: Each a `LearningRateSchedule` of kerakit's or Keras's, or a number; at
             least one.
         boundaries: One fewer than schedules, rising: positive whole numbers of steps;
             in epochs where `steps_per_epoch` is given. They say nothing about the

@@ -1,5 +1,6 @@
 """What a network that stays as it is sees in a set, computed once."""
 
+import contextlib
 import pathlib
 import zipfile
 
@@ -14,13 +15,14 @@ from kerakit.data import evaluation_batches
 def split_head(model):
     """A classifier in two: from pixels to features, and from features to logits.
 
-    The parts share the classifier's layers: what the head learns, the classifier knows.
+    The parts share the classifier's layers: what the head learns, the classifier knows. The head
+    is trained where the classifier is, on all its replicas; the body computes on one device.
 
     Args:
         model: Functional `keras.Model` whose last layer holds the weights of the logits.
 
     Returns:
-        Two `keras.Model`s, the body and the head.
+        Two models, the body and the head.
 
     Raises:
         ValueError: If the last layer has no weights.
@@ -30,7 +32,9 @@ def split_head(model):
         raise ValueError(f"`model` must end in a layer with weights, got {last.name!r}.")
     body = keras.Model(model.input, last.input, name="body")
     features = keras.Input(last.input.shape[1:], name="features")
-    return body, keras.Model(features, last(features), name="head")
+    strategy = getattr(model, "distribute_strategy", None)  # TensorFlow's
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        return body, keras.Model(features, last(features), name="head")
 
 
 def cached_features(body, source, preparation, *, batch_size, path, mirrored=False):
@@ -71,9 +75,13 @@ def _predicted(body, batches):
 
 
 def feature_batches(
-    body, data, preparation, *, folder, seed, batch_size=32, mirrored=False, images_at_once=32
-):
+    body, data, preparation, *, folder, seed, batch_size=32, mirrored=False, images_at_once=32,
+    workers=None,
+):  # fmt: skip
     """What a head learns from and is validated on, with labels as shares of the classes.
+
+    Of several workers all call it. The chief computes; the others wait and are told, so that all
+    learn from the same numbers.
 
     Args:
         body: `keras.Model` from pixels to (B, D) features.
@@ -84,20 +92,23 @@ def feature_batches(
         batch_size: Features a batch, B.
         mirrored: Whether mirror images are learnt from too.
         images_at_once: Images that are computed at once.
+        workers: `Workers` that learn together, each with a folder of its own; None: this process.
 
     Returns:
         `FeatureBatches`, and a tf.data of the examples held out: (features (B, D), labels (B, K)).
     """
     parts = {}
     for part, source in (("train", data.train_source), ("val", data.val_source)):
-        features, labels = cached_features(
-            body,
-            source,
-            preparation,
-            batch_size=images_at_once,
-            path=pathlib.Path(folder) / f"features_{part}.npz",
-            mirrored=mirrored and part == "train",
-        )
+        path = pathlib.Path(folder) / f"features_{part}.npz"
+        options = {"batch_size": images_at_once, "path": path}
+        options["mirrored"] = mirrored and part == "train"
+        if workers and workers.count > 1:
+            if workers.is_chief:
+                cached_features(body, source, preparation, **options)
+            content = workers.from_chief(path.read_bytes() if workers.is_chief else b"")
+            if not workers.is_chief:
+                path.write_bytes(content)
+        features, labels = cached_features(body, source, preparation, **options)
         parts[part] = features, keras.utils.to_categorical(labels, len(data.classes))
     validation = tf.data.Dataset.from_tensor_slices(parts["val"]).batch(1024)
     return FeatureBatches(*parts["train"], batch_size=batch_size, seed=seed), validation

@@ -1,6 +1,7 @@
 import csv
 import json
 import pathlib
+import subprocess
 import sys
 
 import keras
@@ -158,9 +159,83 @@ def test_an_earlier_run_is_a_start_too(finished, photos, tmp_path, run):
 
 
 @pytest.mark.parametrize(
+    ("mode", "precision"),
+    [
+        ("frozen", "mixed_bfloat16"),
+        pytest.param("finetune", "mixed_float16", marks=pytest.mark.slow),
+    ],
+)
+def test_half_precision_learns_and_the_export_computes_in_float32(
+    mode, precision, photos, weights, tmp_path, run
+):
+    code, _, error = run(
+        "folder", "--mode", mode, "--precision", precision, "--data", f"folder:{photos}",
+        "--weights", weights[0], "--workdir", tmp_path, "--name", "half", *SMALL,
+        "--head-epochs", "3", "--batch-norm", "frozen",
+    )  # fmt: skip
+    assert code == 0, error
+    folder = tmp_path / "half"
+    card = json.loads((folder / "savedmodel/1/card.json").read_text())
+    assert card["verification"]["passed"] is True
+    learnt = keras.saving.load_model(folder / "best.keras", compile=False)
+    assert learnt.get_layer("conv1").compute_dtype == precision.removeprefix("mixed_")
+    assert learnt.layers[-1].compute_dtype == "float32"
+
+    # What is served is the same weights in a network that knows nothing of half precision.
+    model = resnet18(width=0.0625, num_classes=3, input_shape=(*SIZE, 3))
+    model.set_weights(learnt.get_weights())
+    encoded = [p.read_bytes() for p in sorted((photos / "val").rglob("*.png"))]
+    served = tf.saved_model.load(folder / "savedmodel" / "1").signatures["serving_default"]
+    pixels = PREPARATION.batch(tf.constant(encoded)).numpy()
+    logits = served(image_bytes=tf.constant(encoded))["logits"]
+    np.testing.assert_allclose(logits, model.predict(pixels, verbose=0), rtol=1e-4, atol=1e-5)
+
+    # The head learnt from features in half precision: near those of float32, and not the same.
+    examples = load(f"folder:{photos}").train.as_numpy_iterator()
+    images = np.stack([PREPARATION.resize(example["image"]) for example in examples])
+    exact = split_head(weights[1])[0].predict(images, verbose=0)
+    with np.load(folder / "features_train.npz") as file:
+        difference = np.abs(file["features"] - exact).max()
+    assert 0 < difference < 0.05 * np.abs(exact).max()
+
+    for given, layer in zip(weights[1].layers, learnt.layers, strict=True):
+        if isinstance(layer, keras.layers.BatchNormalization):
+            for old, new in zip(given.get_weights(), layer.get_weights(), strict=True):
+                np.testing.assert_array_equal(new, old)
+
+
+@pytest.mark.slow
+def test_two_workers_give_the_numbers_of_one(finished, photos, weights, tmp_path):
+    arguments = ["folder", "--mode", "frozen", "--data", f"folder:{photos}", "--flip"]
+    arguments += ["--weights", str(weights[0]), "--workdir", str(tmp_path), "--name", "two"]
+    result = subprocess.run(
+        [sys.executable, "-m", "recipes.transfer", *arguments, *SMALL, "--workers", "2"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert "2 replicas of 2 workers, each with 4 of a batch's 8 examples" in result.stdout
+    assert [folder.name for folder in tmp_path.iterdir()] == ["two"]  # the chief's alone
+    losses = []
+    for folder in (finished / "frozen", tmp_path / "two"):
+        with open(folder / "log.csv", newline="") as file:
+            rows = list(csv.DictReader(file))
+        losses.append([[float(row["loss"]), float(row["val_loss"])] for row in rows])
+    np.testing.assert_allclose(losses[1], losses[0], rtol=2e-3)
+    with (
+        np.load(finished / "frozen/features_val.npz") as one,
+        np.load(tmp_path / "two/features_val.npz") as two,
+    ):
+        np.testing.assert_allclose(two["features"], one["features"], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--mode", "thaw"], "thaw"),
+        (["--precision", "float16"], "mixed_float16"),
+        (["--mode", "scratch", "--save-every", "-1"], "--save-every must be at least 0"),
+        (["--workers", "2", "--devices", "cpu"], "--workers 2 needs --devices auto or multiworker"),
+        (["--mode", "scratch", "--devices", "multiworker"], "TF_CONFIG names no other worker"),
         (["--mode", "frozen"], "--mode frozen starts from trained weights: give --weights FILE"),
         (["--weights", "mobilenet_v2-b0353104.pth"], "curl -O https://download.pytorch.org"),
         (["--weights", "WEIGHTS", "--width", "0.25"], "does not fit resnet18"),

@@ -40,7 +40,7 @@ def backbone_unet(backbone, *, taps, num_classes, decoder=DECODER, name=None):
             the one before.
         num_classes: K, classes of a pixel.
         decoder: Filters of each step up, one for each halving of the coarsest map.
-        name: Name of the model; None: the backbone's behind "unet_".
+        name: Name of the model; None: the backbone's behind `unet_`.
 
     Returns:
         `keras.Model` from (B, H, W, C) pixels to (B, H, W, K) logits.
