@@ -123,6 +123,7 @@ KERAKIT_RULES = {
     layers.PaddedConv1D: spatial_rules.convolution_rule,
     layers.PaddedConv2D: spatial_rules.convolution_rule,
     layers.PaddedConv3D: spatial_rules.convolution_rule,
+    layers.InflatedConv3D: spatial_rules.convolution_rule,
     layers.PaddedConv1DTranspose: spatial_rules.transposed_rule,
     layers.PaddedConv2DTranspose: spatial_rules.transposed_rule,
     layers.PaddedConv3DTranspose: spatial_rules.transposed_rule,

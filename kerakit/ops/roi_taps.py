@@ -80,8 +80,8 @@ def _along(ends, length, scale, bins, samples, aligned):
     size = end - start if aligned else ops.maximum(end - start, 1.0)
     size = size / bins
     dtype = keras.backend.standardize_dtype(ends.dtype)
-    number = np.arange(bins, dtype=dtype)[:, None]
-    part = (np.arange(samples, dtype=dtype) + 0.5) / samples
+    number = ops.arange(bins, dtype=dtype)[:, None]
+    part = (ops.arange(samples, dtype=dtype) + 0.5) / samples
     point = start + number * size + part * size
     limit = ops.cast(length, point.dtype)
     # Not a number is nowhere: both comparisons are false.

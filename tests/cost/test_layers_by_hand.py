@@ -185,6 +185,7 @@ CASES = [
     (own.PaddedConv2D(4, 3, strides=2, padding=1), (8, 8, 2), 64 * 18, 128 * 18, 64, (3, 3)),
     (own.PaddedConv3D(1, 3, padding=1), (2, 2, 2, 1), 8 * 27, 16 * 27, 8, (3, 3, 3)),
     (own.InflatedConv3D(1, 3), (2, 2, 2, 1), 8 * 27, 16 * 27, 8, (3, 3, 3)),
+    (own.InflatedConv3D(1, 3, padding="same"), (2, 2, 2, 1), 8 * 27, 16 * 27, 8, (3, 3, 3)),
     (own.PaddedConv1DTranspose(4, 4, strides=2, padding=1), (5, 2), 160, 320, 40, (2,)),
     (
         own.PaddedConv2DTranspose(4, 4, strides=2, padding=1),
