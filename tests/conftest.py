@@ -27,7 +27,13 @@ TENSORFLOW_ONLY = (
     "test_cli.py",
     "test_cli_videos.py",
 )
-NO_BACKEND = ("claims", "metrics/test_confusion_picture.py", "test_coverage.py", "test_extras.py")
+NO_BACKEND = (
+    "claims",
+    "metrics/test_confusion_picture.py",
+    "test_coverage.py",
+    "test_docs.py",
+    "test_extras.py",
+)
 # Of JAX, which compiles each operation of each shape, the long suite: here whole networks are
 # trained and explained; of each the smallest is in conformance/.
 LONG_ON_JAX = ("diagnose", "explain", "models")

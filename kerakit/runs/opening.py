@@ -10,8 +10,16 @@ from kerakit.runs.settings import flag
 from kerakit.runs.sources import SOURCES
 from kerakit.weights import load_torchvision
 
-# What is in `kerakit.models.segmentation` besides: parts to build them of.
-_NO_SEGMENTERS = ("as_convolution", "backbone_unet", "sliding_window")
+# Of the families' names in small letters those that a flag alone does not build.
+_IN_PYTHON = (
+    "as_convolution",
+    "backbone_unet",
+    "fit_box_regression",
+    "fit_svms",
+    "inflate",
+    "region_table",
+    "sliding_window",
+)
 
 
 def load_data(config, *, task="classification", **options):
@@ -120,10 +128,7 @@ def build_segmenter(name, *, from_scratch, optional=None, where_had=None, **opti
     Raises:
         InputError: If there is no such builder, it has no such option, or refuses its value.
     """
-    builders = [known for known in segmentation.__all__ if known not in _NO_SEGMENTERS]
-    if name not in builders:
-        raise InputError(f"--model {name} is none of {', '.join(builders)}.")
-    has = inspect.signature(getattr(segmentation, name)).parameters
+    has = inspect.signature(getattr(segmentation, name, _built)).parameters
     if (optional or {}).get("auxiliary_head") and "auxiliary_head" not in has:
         raise InputError(f"--auxiliary is for a second head, which {name} has not.")
     optional = (optional or {}) | {k: v for k, v in (where_had or {}).items() if k in has}
@@ -182,8 +187,9 @@ def load_backbone(path, model):
 
 def _built(family, name, options):
     """What a builder of a family makes of options; each complaint names its flag."""
-    if name not in family.__all__:
-        raise InputError(f"--model {name} is none of {', '.join(family.__all__)}.")
+    builders = [known for known in family.__all__ if known.islower() and known not in _IN_PYTHON]
+    if name not in builders:
+        raise InputError(f"--model {name} is none of {', '.join(builders)}.")
     builder = getattr(family, name)
     parameters = inspect.signature(builder).parameters
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())

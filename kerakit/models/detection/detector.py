@@ -13,6 +13,7 @@ from kerakit.ops.original_boxes import original_boxes
 DETECTIONS = ("boxes", "scores", "classes", "num_detections", "masks")
 
 
+@keras.saving.register_keras_serializable(package="kerakit")
 class Detector(keras.Model):
     """A model whose metrics score final detections, in stock `fit` and `evaluate`.
 

@@ -10,6 +10,7 @@ from kerakit.ops import box_area
 from kerakit.ops.box_formats import in_box_precision
 
 
+@keras.saving.register_keras_serializable(package="kerakit")
 class RegionClassifier(Detector):
     """Classifies warped regions into K + 1 classes by softmax, over an `RCNN`'s network.
 

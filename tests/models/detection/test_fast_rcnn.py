@@ -6,7 +6,7 @@ import pytest
 from keras import layers, ops
 
 from kerakit.models.detection.detector import image_weights
-from kerakit.models.detection.fast_rcnn import fast_rcnn
+from kerakit.models.detection.fast_rcnn import FastRCNN, fast_rcnn
 from kerakit.models.detection.region_detections import region_detections
 from kerakit.models.detection.region_losses import BOX_WEIGHTS, smooth_l1
 from kerakit.models.detection.region_sampling import mean_over_chosen, sample_regions
@@ -242,7 +242,9 @@ def test_learns_rectangles(rng, tmp_path):
     # An untrained head finds things too: proposals, by chance.
     assert average_overlap(found, truth) > 0.6 > start + 0.15
     model.save(tmp_path / "model.keras")
-    again = keras.saving.load_model(tmp_path / "model.keras").predict(inputs, verbose=0)
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert type(loaded) is FastRCNN
+    again = loaded.predict(inputs, verbose=0)
     for name, values in found.items():
         np.testing.assert_allclose(again[name], values, atol=1e-5)
 
