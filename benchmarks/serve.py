@@ -19,6 +19,9 @@ turn, by default the small grey one that the export itself is tried with. In thi
 The client is this process, and shares the cores with the server; what it took is printed too.
 """
 
+import argparse
+import functools
+import json
 import os
 import signal
 import statistics
@@ -30,7 +33,11 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from benchmarks.serve_client import OneByOne
+from benchmarks.alternate import machine
+from benchmarks.serve_client import Load, OneByOne, request_bytes
+from kerakit.export.card import read_card
+from kerakit.export.folder import version_folder
+from kerakit.export.requests import asked_by
 
 STARTS, CALLS, TURN, OVERLOADED = 3, 300, 10.0, 10 * 256
 

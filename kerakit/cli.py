@@ -184,7 +184,15 @@ def _token(path):
 
 
 def _publish(arguments):
+    if arguments.run_folder is None and arguments.name is not None:
+        raise InputError("--name is for the model of a run, and no RUN was given.")
     export = _load_export()
+    if arguments.run_folder is None:
+        from kerakit.export.model_config import write_model_config
+
+        names = write_model_config(arguments.to)
+        print(f"Models in {arguments.to}: {', '.join(names) or 'none'}")
+        return 0
     target = export.publish(arguments.run_folder, to=arguments.to, name=arguments.name)
     print(f"Published {target}")
     return 0

@@ -167,7 +167,13 @@ def command_line(*, cost, predict, evaluate, serve, publish, diagnose):
         "Copy the verified SavedModel of a run to where models are served from.",
         "kerakit publish runs/digits --name digits",
     )
-    command.add_argument("run_folder", metavar="RUN", help="folder of the run, or its name in runs")
+    command.add_argument(
+        "run_folder",
+        nargs="?",
+        metavar="RUN",
+        help="folder of the run, or its name in runs; without it DIR/models.config alone, which "
+        "names the models to TensorFlow Serving, is written anew, as after one was removed",
+    )
     command.add_argument(
         "--to",
         type=argument_types.path,

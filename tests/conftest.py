@@ -35,7 +35,7 @@ NO_BACKEND = (
     "test_extras.py",
 )
 # Of JAX, which compiles each operation of each shape, the long suite: here whole networks are
-# trained and explained; of each the smallest is in conformance/.
+# trained and explained, in their docstrings' examples too; of each the smallest is in conformance/.
 LONG_ON_JAX = ("diagnose", "explain", "models")
 collect_ignore = []
 if keras.backend.backend() != "tensorflow":
@@ -47,7 +47,8 @@ def pytest_collection_modifyitems(items):
     if keras.backend.backend() == "jax":
         here = pathlib.Path(__file__).parent
         for item in items:
-            if item.path.relative_to(here).parts[0] in LONG_ON_JAX:
+            example = item.name.partition("[kerakit.")[2].partition(".")[0]
+            if {item.path.relative_to(here).parts[0], example} & set(LONG_ON_JAX):
                 item.add_marker(pytest.mark.slow)
 
 

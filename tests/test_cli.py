@@ -213,6 +213,15 @@ def test_publish(exported, place, capsys):
     assert "savedmodels/insects/1 exists already" in refused(
         capsys, "publish", "runs/ants", "--name", "insects"
     )
+    assert main(["publish", "ants"]) == 0
+    shutil.rmtree("savedmodels/insects")
+    capsys.readouterr()
+    assert main(["publish"]) == 0
+    assert capsys.readouterr().out == "Models in savedmodels: ants\n"
+    assert "insects" not in (place / "savedmodels" / "models.config").read_text()
+    assert refused(capsys, "publish", "--name", "ants") == (
+        "error: --name is for the model of a run, and no RUN was given."
+    )
 
 
 @pytest.mark.parametrize("command", [[], ["predict"], ["evaluate"], ["publish"]])
@@ -257,7 +266,8 @@ def test_empty_arguments_are_refused(exported, capsys):
     assert "must not be empty" in refused(capsys, "predict", exported, "")
 
 
-def test_evaluate_divides_the_data_as_the_run_did(place, capsys):
+@pytest.mark.parametrize("folder_of_data", ["photos", "{place}/photos"])
+def test_evaluate_divides_the_data_as_the_run_did(folder_of_data, place, capsys, monkeypatch):
     """Images that the model learnt from must not count as validation images."""
     draw = np.random.default_rng(0)
     for number in range(40):
@@ -268,7 +278,7 @@ def test_evaluate_divides_the_data_as_the_run_did(place, capsys):
     model = keras.Sequential(
         [keras.Input((6, 6, 3)), keras.layers.Flatten(), keras.layers.Dense(2)]
     )
-    source = "folder:photos"
+    source = "folder:" + folder_of_data.format(place=place)
     export.save(
         model,
         place / "saved",
@@ -278,7 +288,8 @@ def test_evaluate_divides_the_data_as_the_run_did(place, capsys):
     )
     held_out = load(source, val_fraction=0.5).val_source.size
     assert held_out != load(source).val_source.size
-    assert main(["evaluate", "saved", "--data", f"folder:{place}/photos"]) == 0
+    monkeypatch.chdir(place / "scans")
+    assert main(["evaluate", f"{place}/saved", "--data", "folder:../photos"]) == 0
     assert f"on the {held_out} validation images" in capsys.readouterr().out
 
 

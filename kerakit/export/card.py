@@ -14,6 +14,7 @@ import kerakit
 from kerakit.atomic import replaced
 from kerakit.cost import report
 from kerakit.errors import InputError
+from kerakit.export.placeless import placeless
 
 CARD = "card.json"
 # What is read again from a card.
@@ -38,7 +39,8 @@ def make_card(
         tiling: The `Tiling` of large images, or None.
         folded: Whether norms were folded into the layers before them.
         warmup_requests: How many were written for TensorFlow Serving.
-        given: Dict of values for names in `GIVEN`, or None; what it leaves out is null.
+        given: Dict of values for names in `GIVEN`, or None; what it leaves out is null. Files and
+            folders of this machine are called by their own names alone, without their place.
 
     Returns:
         A dict that JSON can hold.
@@ -56,7 +58,7 @@ def make_card(
     return {
         "name": model.name,
         "task": task,
-        **{name: given.get(name) for name in GIVEN},
+        **{name: placeless(_plain(given.get(name))) for name in GIVEN},
         "classes": list(classes),
         "preparation": given_as.preparation.to_dict(),
         "sampling": sampling and sampling.to_dict(),

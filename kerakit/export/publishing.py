@@ -6,10 +6,13 @@ from pathlib import Path
 from kerakit.errors import InputError
 from kerakit.export.card import read_card
 from kerakit.export.folder import version_folder, written_whole
+from kerakit.export.model_config import write_model_config
 
 
 def publish(run, *, to="savedmodels", name=None):
     """Copies the newest version of a run's SavedModel to `<to>/<name>/<version>/`.
+
+    For TensorFlow Serving `<to>/models.config` is written anew, with all models that are there.
 
     Args:
         run: Folder of the run, or its name under `runs/`.
@@ -20,7 +23,8 @@ def publish(run, *, to="savedmodels", name=None):
         Path of the published version.
 
     Raises:
-        InputError: If the run has no verified SavedModel, or the version is there already.
+        InputError: If the run has no verified SavedModel, the version is there already, or
+            something cannot be written.
     """
     folder = Path(run)
     if not folder.is_dir():
@@ -49,4 +53,5 @@ def publish(run, *, to="savedmodels", name=None):
         )
     with written_whole(target) as copy:
         shutil.copytree(source, copy, dirs_exist_ok=True)
+    write_model_config(to)
     return target

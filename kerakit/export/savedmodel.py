@@ -8,6 +8,7 @@ import tensorflow as tf
 from kerakit.data.classes import checked_classes
 from kerakit.errors import InputError
 from kerakit.export.answers import TASKS
+from kerakit.export.batching_params import write_batching_params
 from kerakit.export.card import make_card, write_card
 from kerakit.export.explanation import EXPLAIN, UNITS, check_explanation, explained, raw_heat_map
 from kerakit.export.folder import versions, written_whole
@@ -116,6 +117,8 @@ def save(
         except tf.errors.OpError as error:
             # How TensorFlow reports a full disk: "<operation> <path>; <reason> [<operation>]".
             raise OSError(error.message.rpartition("; ")[2].partition(" [Op:")[0]) from error
+        if not TASKS[task].whole:
+            write_batching_params(folder)
         content = make_card(
             model,
             task=task,

@@ -114,7 +114,8 @@ def split_of(card, source):
 
 def _place(source):
     kind, colon, place = source.partition(":")
-    return (kind, pathlib.Path(place).resolve() if colon else None)
+    # By its own name alone, as a card has it of a folder that was given with its whole place.
+    return (kind, pathlib.Path(place).resolve().name if colon else None)
 
 
 def _check_classes(served, data):

@@ -145,7 +145,7 @@ class App:
         except Refusal as refusal:
             status = refusal.status
             raise
-        except ClientDisconnect:
+        except (ClientDisconnect, asyncio.CancelledError):
             status = _CLOSED
             raise
         finally:
@@ -176,7 +176,7 @@ class App:
         try:
             rows = await version.batchers[ask.signature].answer(ask.inputs, ask.weights)
         except InputError:
-            # Of an image that was not looked at before: now it is, for its name.
+            # Which of its images it is, the batch does not know.
             await in_thread(version.signature(ask.signature).check, ask.inputs, ask.form)
             raise
         return await in_thread(answer_text, rows, ask.form)
@@ -188,12 +188,7 @@ class App:
         if action != "predict":
             raise protocol.not_of_method(action, version.signature_defs[name]["method_name"])
         inputs, form = inputs_of(content, signature.specs)
-        weights = signature.weights(inputs, form)
-        # Who is alone can spoil nobody's batch, and is answered a good deal sooner without. If
-        # one comes yet before the batch leaves, what fails is computed again one by one.
-        if self._intake.under_way > 1:
-            signature.check(inputs, form)
-        return _Ask(name, form, inputs, weights)
+        return _Ask(name, form, inputs, signature.weights(inputs, form))
 
 
 class _Ask(NamedTuple):

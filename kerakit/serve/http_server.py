@@ -1,6 +1,8 @@
 """uvicorn, which listens and speaks HTTP, with patience that ends."""
 
+import asyncio
 import functools
+import selectors
 import socket
 
 import uvicorn
@@ -17,7 +19,7 @@ class HttpServer(uvicorn.Server):
 
     def __init__(self, app, *, settings):
         config = uvicorn.Config(
-            app.asgi(),
+            _given_up_with_its_client(app.asgi()),
             http=functools.partial(_Connection, seconds=settings.read_seconds),
             ws="none",
             lifespan="off",
@@ -31,6 +33,10 @@ class HttpServer(uvicorn.Server):
         super().__init__(config)
         self._app = app
 
+    def run(self, sockets=None):
+        with asyncio.Runner(loop_factory=_event_loop) as runner:
+            runner.run(self.serve(sockets=sockets))
+
     def handle_exit(self, sig, frame):
         self._app.stopping = True  # at once, and not when uvicorn next looks
         super().handle_exit(sig, frame)
@@ -40,8 +46,41 @@ class HttpServer(uvicorn.Server):
         self._app.stopping = self.should_exit = True
 
 
+def _event_loop():
+    return asyncio.SelectorEventLoop(_FewAtATime())
+
+
+class _FewAtATime(selectors.DefaultSelector):
+    """Has the event loop read from a few sockets, and then look after all else.
+
+    From thousands at once, as of an overload, it would read for a second before it next hands a
+    batch to a thread, and of a hundred requests that it could answer, it would answer five.
+    """
+
+    def select(self, timeout=None):
+        return super().select(timeout)[:64]
+
+
+def _given_up_with_its_client(application):
+    """An ASGI application whose tasks `_Connection` can cancel."""
+
+    async def with_task(scope, receive, send):
+        scope["kerakit.task"] = asyncio.current_task()
+        try:
+            await application(scope, receive, send)
+        except asyncio.CancelledError:
+            if "kerakit.task" in scope:  # the server is being stopped
+                raise
+        finally:
+            scope.pop("kerakit.task", None)
+
+    return with_task
+
+
 class _Connection(H11Protocol):
-    """Closes a connection whose client is too slow with a request's head, or with an answer.
+    """Gives up a request whose client has gone, and closes connections of slow clients.
+
+    Slow is who does not send a request's head in time, or does not take an answer.
 
     uvicorn waits for these as long as one byte comes now and then. What is slow in between, a
     request's body, is waited for in `Intake`.
@@ -65,6 +104,12 @@ class _Connection(H11Protocol):
     def connection_lost(self, exc):
         self._timer.cancel()
         super().connection_lost(exc)
+        if (
+            self.cycle
+            and self.cycle.disconnected
+            and (task := self.scope.pop("kerakit.task", None))
+        ):
+            task.cancel()
 
     def _expect_request(self):
         if self._timer:
@@ -73,10 +118,9 @@ class _Connection(H11Protocol):
         self._timer = self.loop.call_later(self._seconds, self._lose_patience, unread)
 
     def _lose_patience(self, unread):
-        """Closes, if no request has begun, and no more of the last answer was read."""
-        if self.cycle and not self.cycle.response_complete:
-            return
-        if 0 < self.transport.get_write_buffer_size() < unread:
+        """Closes, if no request has begun, or no more of the answers was read."""
+        left = self.transport.get_write_buffer_size()
+        if 0 < left < unread:
             self._expect_request()
-        else:
+        elif left or not self.cycle or self.cycle.response_complete:
             self.transport.abort()

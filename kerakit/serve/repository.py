@@ -120,7 +120,7 @@ class Repository:
         found, before = self._find(), self.served()
         for name in sorted({*found, *self._models}):
             self._update(name, found.get(name, {}))
-        if before != self.served():
+        if {*before.values()} - {*self.served().values()}:
             del before
             gc.collect()  # TensorFlow's functions refer to each other, and hold the variables
 
@@ -142,6 +142,8 @@ class Repository:
         self._note(name, number, _State("LOADING"))
         try:
             version = self._load(name, number, folder)
+            # What loading leaves takes a quarter of a second, for which a request would wait.
+            gc.collect()
         except Exception as error:
             _LOG.error(
                 "%s: version %d cannot be loaded: %s",

@@ -34,6 +34,14 @@ def test_copies_the_newest(run, tmp_path):
     assert publish(run, to=tmp_path / "served", name="numbers") == tmp_path / "served/numbers/3"
 
 
+def test_tells_tensorflow_serving(run, tmp_path):
+    publish(run)
+    publish(run, name="numbers")
+    text = (tmp_path / "savedmodels" / "models.config").read_text()
+    assert text.count("config {") == 2
+    assert text.index('"/models/digits"') < text.index('"/models/numbers"')
+
+
 def test_never_over_another(run):
     publish(run)
     with pytest.raises(InputError, match="savedmodels/digits/3 exists already; publish under"):

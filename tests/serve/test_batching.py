@@ -157,6 +157,18 @@ def test_who_is_wrong_is_wrong_alone():
     asyncio.run(main())
 
 
+def test_one_wrong_among_31_costs_few_batches_more():
+    async def main():
+        doubling = Doubling()
+        asked = [doubling.ask(-1 if n == 17 else n) for n in range(32)]
+        answers = (await doubling.held(*asked))[1:]
+        assert [n for n, answer in enumerate(answers) if answer != [2 * n]] == [17]
+        assert [len(call) for call in doubling.calls[:4]] == [1, 32, 16, 16]
+        assert len(doubling.calls) == 12
+
+    asyncio.run(main())
+
+
 def test_a_fault_leaves_the_thread_free():
     async def main():
         doubling = Doubling()

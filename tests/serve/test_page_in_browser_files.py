@@ -15,7 +15,7 @@ pytest.importorskip("av", reason="the video is made by kerakit[video]")
 from playwright.sync_api import expect
 
 from tests.serve.client import b64, serving
-from tests.serve.page_browser import PATIENCE, SIZE, assert_color, percent, picture
+from tests.serve.page_browser import SIZE, assert_color, percent, picture
 
 pytest_plugins = ["tests.serve.page_fixtures"]
 pytestmark = pytest.mark.slow
@@ -69,7 +69,7 @@ def test_a_large_picture_is_made_smaller_for_masks(tab):
     (instance,) = asked.value.post_data_json["instances"]
     sent = Image.open(io.BytesIO(base64.b64decode(instance["b64"])))
     assert sent.size == (1182, 887)  # 2**20 pixels, as near as can be
-    expect(page.said).to_contain_text("sent as JPEG of 1182 \u00d7 887", timeout=PATIENCE)
+    expect(page.said).to_contain_text("sent as JPEG of 1182 \u00d7 887")
     shares = [float(value.removesuffix(" %")) for _, value in page.rows()]
     assert 99 < sum(shares) < 101
 
@@ -107,7 +107,7 @@ def test_what_is_no_video_is_told(tab):
     page.ready()
     page.drop_unasked(b"no film", "film.mp4")
     said = "This browser cannot play film.mp4 as a video."
-    expect(page.said).to_have_text(said, timeout=PATIENCE)
+    expect(page.said).to_have_text(said)
     expect(page.said).to_have_class("wrong")
 
 
@@ -115,11 +115,11 @@ def test_a_token_is_asked_for_and_kept_nowhere(page_models, tab):
     with serving(page_models / "boxes", token="right") as client:
         page = tab(address=client.service.address)
         token = page.page.get_by_label("This server asks for a token")
-        expect(token).to_be_focused(timeout=PATIENCE)
+        expect(token).to_be_focused()
         for wrong in ("wrong", "日本"):
             token.fill(wrong)
             token.press("Enter")
-            expect(token).to_be_visible(timeout=PATIENCE)
+            expect(token).to_be_visible()
             expect(page.said).to_have_class("wrong")
         token.fill("right")
         token.press("Enter")
@@ -132,7 +132,7 @@ def test_a_token_is_asked_for_and_kept_nowhere(page_models, tab):
         kept = "() => [localStorage.length, sessionStorage.length, document.cookie]"
         assert page.page.evaluate(kept) == [0, 0, ""]
         page.page.reload()
-        expect(token).to_be_focused(timeout=PATIENCE)
+        expect(token).to_be_focused()
 
 
 def test_a_server_that_is_gone_is_told(page_models, tab):
@@ -141,7 +141,7 @@ def test_a_server_that_is_gone_is_told(page_models, tab):
         page.ready()
     page.drop_unasked(picture()[0])
     said = "The server does not answer; is it running?"
-    expect(page.said).to_have_text(said, timeout=PATIENCE)
+    expect(page.said).to_have_text(said)
 
 
 # Models and commands
@@ -156,9 +156,9 @@ def test_the_choice_stays_in_the_address(tab):
     model.select_option("masks")
     assert page.page.url.endswith("/#masks")
     page.page.reload()
-    expect(model).to_have_value("masks", timeout=PATIENCE)
+    expect(model).to_have_value("masks")
     expect(page.page.locator("#about")).to_contain_text(
-        "The class of each pixel: background, bée, cell. Version 1."
+        "The class of each pixel: background, bée, cell. Version\u00a01."
     )
 
 

@@ -12,9 +12,11 @@ from tests.serve.page_browser import percent, picture
 pytest_plugins = ["tests.serve.page_fixtures"]
 pytestmark = pytest.mark.slow
 
+PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+
 
 def test_on_a_phone(tab):
-    page = tab("objects", viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    page = tab("objects", **PHONE)
     page.drop(picture()[0])
     for model in ("objects", "classes", "masks", "dense"):
         page.page.locator("#model").select_option(model)
@@ -24,7 +26,7 @@ def test_on_a_phone(tab):
         assert widths == [360, 360, 1]
     page.page.locator("#model").select_option("classes")
     photograph = page.page.get_by_role("button", name="Take a photo")
-    for button in (photograph, page.page.get_by_role("button", name="Choose, drop")):
+    for button in (photograph, page.page.get_by_role("button", name="Choose a picture")):
         assert button.bounding_box()["height"] >= 44  # a thumb's
     with page.page.expect_file_chooser() as chooser:
         photograph.tap()
@@ -78,12 +80,66 @@ def test_the_answer_is_announced(tab):
     expect(page.page.get_by_role("status").first).to_contain_text("Answered in")
 
 
-def test_nothing_moves_by_itself(tab):
+PLACEHOLDER = "() => getComputedStyle(document.getElementById('rows'), '::before').content"
+
+
+def test_what_is_not_there_yet_is_told(tab):
+    page = tab("boxes")
+    page.ready()
+    hint = page.page.locator("#hint")
+    expect(hint).to_have_text("No picture yet")
+    assert page.page.evaluate(PLACEHOLDER) == '"No answer yet"'
+    page.drop(picture()[0])
+    expect(hint).to_be_hidden()
+    page.set("Least score", 1)
+    assert page.page.evaluate(PLACEHOLDER) == '"Nothing of this score"'
+    page.page.locator("#model").select_option("dense")
+    expect(hint).to_have_text("No video yet")
+    expect(page.page.get_by_role("img")).to_have_attribute("aria-label", "No video yet")
+
+
+def test_a_wait_is_shown_and_ends(tab):
+    page = tab("classes")
+    page.ready()
+    bar = "() => getComputedStyle(document.querySelector('.frame'), '::after').animationName"
+    assert page.page.evaluate(bar) == "none"
+    waiting = []
+    page.page.route("**/*:predict", lambda route: waiting.append(route))
+    page.drop_unasked(picture()[0])
+    expect(page.said).to_have_text("Asking the model…")
+    assert page.page.evaluate(bar) == "appear, run"
+    waiting.pop().fulfill(status=500, json={"error": "No."})
+    expect(page.said).to_have_text("No.")
+    assert page.page.evaluate(bar) == "none"
+    page.page.unroute("**/*:predict")
+    page.drop(picture()[0])
+    assert page.page.evaluate(bar) == "none"
+
+
+@pytest.mark.parametrize("options", [{}, PHONE], ids=["wide", "phone"])
+def test_nothing_moves_by_itself(options, tab):
     for model in ("classes", "objects", "masks"):
-        page = tab(model)
+        page = tab(model, **options)
         page.drop(picture()[0])
         page.page.wait_for_timeout(300)
         assert page.page.evaluate("() => window.shifts") < 0.02
+
+
+@pytest.mark.parametrize("options", [{}, PHONE], ids=["wide", "phone"])
+def test_values_stand_below_one_another(options, tab):
+    page = tab("classes", **options)  # of which a name is long
+    page.drop(picture()[0])
+    for model in ("classes", "objects", "masks"):
+        if model != "classes":
+            page.asked(lambda model=model: page.page.locator("#model").select_option(model))
+        whole = page.page.locator("#rows").bounding_box()
+        boxes = [value.bounding_box() for value in page.page.locator("#rows .value").all()]
+        assert len(boxes) >= 2
+        ends = [box["x"] + box["width"] for box in boxes]
+        assert max(ends) - min(ends) < 1
+        inset = whole["x"] + whole["width"] - ends[0]
+        assert 0 < inset < 24, model
+        assert {round(box["height"]) for box in boxes} == {24}  # a line
 
 
 # Text and what lies behind it, as WCAG 2.2 measures (1.4.3), and edges of controls (1.4.11).

@@ -10,7 +10,7 @@ const [LEAST_HEAT, MOST_HEAT] = [0.1, 0.7];
 
 /** Boxes with a text each: objects of {box, number, text}, box in pixels of the picture. */
 export function boxesLayer(objects) {
-  return (context, unit) => {
+  return (context, unit, picture) => {
     context.lineJoin = "miter";
     for (const { box, number } of objects) {
       const [left, top, right, bottom] = box;
@@ -20,22 +20,46 @@ export function boxesLayer(objects) {
         context.strokeRect(left, top, right - left, bottom - top);
       }
     }
-    if (objects.length <= MOST_TEXTS) {
-      for (const object of objects) drawText(context, unit, object);
-    }
+    if (objects.length <= MOST_TEXTS) drawTexts(context, unit, objects, picture);
   };
 }
 
-function drawText(context, unit, { box, number, text }) {
-  const color = classColor(number);
+/** The texts, the surest first; one that would lie over another is left to the list of rows. */
+function drawTexts(context, unit, objects, picture) {
   context.font = `${FONT_SIZE * unit}px system-ui, sans-serif`;
-  context.textBaseline = "top";
-  const [width, height] = [context.measureText(text).width + 6 * unit, (FONT_SIZE + 4) * unit];
-  const top = Math.max(box[1] - height, 0);
-  context.fillStyle = css(color);
-  context.fillRect(box[0], top, width, height);
-  context.fillStyle = textColorOn(color);
-  context.fillText(text, box[0] + 3 * unit, top + 2 * unit);
+  context.textBaseline = "middle";
+  const height = (FONT_SIZE + 4) * unit;
+  const taken = [];
+  for (const { box, number, text } of objects) {
+    const width = context.measureText(text).width + 6 * unit;
+    const place = textPlaces(box, width, height, picture).find((own) =>
+      taken.every((other) => !meet(own, other)),
+    );
+    if (!place) continue;
+    taken.push(place);
+    context.fillStyle = css(classColor(number));
+    context.fillRect(place[0], place[1], width, height);
+    context.fillStyle = textColorOn(classColor(number));
+    context.fillText(text, place[0] + 3 * unit, place[1] + height / 2);
+  }
+}
+
+/** Where a text may stand: above its box, or below it, where there is room; else inside. */
+function textPlaces([left, top, right, bottom], width, height, picture) {
+  const inside = (x, y) => {
+    const x0 = clamped(x, Math.max(picture.width - width, 0));
+    const y0 = clamped(y, Math.max(picture.height - height, 0));
+    return [x0, y0, x0 + width, y0 + height];
+  };
+  const beside = [top - height, bottom].filter((y) => y >= 0 && y + height <= picture.height);
+  return [...beside, top, bottom - height].flatMap((y) => [
+    inside(left, y),
+    inside(right - width, y),
+  ]);
+}
+
+function meet(one, other) {
+  return one[0] < other[2] && other[0] < one[2] && one[1] < other[3] && other[1] < one[3];
 }
 
 /** Masks of objects, {box, number, tint}, with `tint` of `maskTint`. */

@@ -10,7 +10,7 @@ const TASKS = {
   segmentation: "The class of each pixel",
   video: "The class of a clip",
 };
-const MOST_NAMES = 12;
+const MOST_LETTERS = 120; // of the classes' names
 const AGAIN_MILLISECONDS = 2000; // the server looks for models as often
 
 /** The server's models; waits as long as it has none. */
@@ -25,9 +25,14 @@ export async function loadModels(onNone) {
 
 /** What the user should know of a model. */
 export function aboutModel({ task, classes, version }) {
-  const more = classes.length > MOST_NAMES ? ` and ${classes.length - MOST_NAMES} more` : "";
-  const names = classes.slice(0, MOST_NAMES).join(", ");
-  return `${TASKS[task] ?? task}: ${names}${more}. Version ${version}.`;
+  // As many as there is room for, and one at least.
+  let count = 1;
+  while (count < classes.length && classes.slice(0, count + 1).join(", ").length <= MOST_LETTERS) {
+    count += 1;
+  }
+  const more = classes.length > count ? ` and ${classes.length - count} more` : "";
+  // A space that is not broken, so that no number stands by itself.
+  return `${TASKS[task] ?? task}: ${classes.slice(0, count).join(", ")}${more}. Version\u00a0${version}.`;
 }
 
 export function takesClips(model) {

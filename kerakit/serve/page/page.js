@@ -27,7 +27,7 @@ let underWay = new AbortController(); // what was asked before is of no interest
 
 async function start() {
   try {
-    list = await models.loadModels(() => say("No model is loaded yet; looking again…"));
+    list = await models.loadModels(() => busy("No model is loaded yet; looking again…"));
   } catch (error) {
     return fail(error);
   }
@@ -44,8 +44,9 @@ function choose(chosen) {
   element("about").textContent = models.aboutModel(model);
   const clips = models.takesClips(model);
   element("file").accept = clips ? "video/*" : "image/*";
-  element("choose").textContent = `Choose, drop or paste a ${clips ? "video" : "picture"}`;
-  element("photograph").textContent = clips ? "Film" : "Take a photo";
+  element("kind").textContent = clips ? "video" : "picture";
+  element("photograph").textContent = clips ? "Record a video" : "Take a photo";
+  element("hint").textContent = `No ${clips ? "video" : "picture"} yet`;
   element("camera").accept = clips ? "video/*" : "image/*";
   const settings = settingsOf(model);
   element("least-setting").hidden = !settings.leastScore;
@@ -70,7 +71,7 @@ async function take(chosen) {
   file = chosen;
   underWay.abort();
   const { signal } = (underWay = new AbortController());
-  say("Reading the file…");
+  busy("Reading the file…");
   try {
     const read = await (models.takesClips(model) ? clipOf : pictureOf)(file, model);
     if (signal.aborted) return;
@@ -91,7 +92,7 @@ async function answer(signal) {
   stage.show(given.shown);
   const body = bodyOf(given.instance, signature());
   showCommand(body);
-  say("Asking the model…");
+  busy("Asking the model…");
   try {
     const { content, milliseconds } = await ask(models.addressOf(model), body, signal);
     const [found] = content.predictions;
@@ -118,6 +119,7 @@ function show({ isQuiet = false } = {}) {
   const { summary, rows, layers } = view({ leastScore, opacity });
   stage.show(given.shown, layers);
   element("rows").replaceChildren(...rows.map(rowElement));
+  element("rows").dataset.empty = summary;
   element("stage").setAttribute("aria-label", `${given.file}: ${summary}`);
   if (!isQuiet) say(`${summary}${answered}`);
 }
@@ -125,12 +127,20 @@ function show({ isQuiet = false } = {}) {
 function forget() {
   view = null;
   element("rows").replaceChildren();
-  element("stage").setAttribute("aria-label", given ? given.file : "No picture yet");
+  element("rows").dataset.empty = "No answer yet";
+  element("hint").hidden = given !== null;
+  element("stage").setAttribute("aria-label", given?.file ?? element("hint").textContent);
 }
 
 function say(text, isWrong = false) {
   element("said").textContent = text;
   element("said").classList.toggle("wrong", isWrong);
+  document.body.classList.remove("busy");
+}
+
+function busy(text) {
+  say(text);
+  document.body.classList.add("busy");
 }
 
 function fail(error) {

@@ -4,7 +4,8 @@
  * Paints a picture as large as its canvas allows, and layers over it.
  *
  * A layer is a function of the canvas's context, which counts in pixels of the picture, and of the
- * length of a CSS pixel in these, for lines and letters that are as wide on every screen.
+ * length of a CSS pixel in these, for lines and letters that are as wide on every screen, and of the
+ * picture.
  */
 export class Stage {
   #canvas;
@@ -42,7 +43,7 @@ export class Stage {
     context.drawImage(picture, 0, 0);
     for (const layer of this.#layers) {
       context.save();
-      layer(context, devicePixelRatio / scale);
+      layer(context, devicePixelRatio / scale, picture);
       context.restore();
     }
   }

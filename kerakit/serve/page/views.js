@@ -3,7 +3,9 @@
 import { classColor } from "./colors.js";
 import { boxesLayer, classesLayer, heatLayer, maskTint, tintsLayer } from "./layers.js";
 
-const MOST_CLASSES = 10;
+const MOST_CLASSES = 10; // that are shown though they are not named
+const MOST_ROWS = 100;
+const MOST_TOLD = 5;
 
 /**
  * A function of {leastScore, opacity} that gives {summary, rows, layers}.
@@ -33,27 +35,31 @@ function classesView(model, answer) {
   const order = [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a]);
   // Of several classes those of at least the model's threshold are named.
   const named = answer.class_ids?.slice(0, answer.num_classes) ?? [answer.class_id];
-  const rows = order.slice(0, MOST_CLASSES).map((number) => ({
+  const shown = Math.min(Math.max(MOST_CLASSES, named.length), MOST_ROWS);
+  const rows = order.slice(0, shown).map((number) => ({
     name: model.classes[number],
     value: percent(probabilities[number]),
     share: probabilities[number],
     best: named.includes(number),
   }));
-  const told = named.map(
-    (number) => `${model.classes[number]}, ${percent(probabilities[number])}`,
-  );
+  const told = named
+    .slice(0, MOST_TOLD)
+    .map((number) => `${model.classes[number]}, ${percent(probabilities[number])}`);
+  if (named.length > MOST_TOLD) told.push(`${named.length - MOST_TOLD} more`);
   // Of a clip no place is given: its maps stand on the sheet of frames.
   const layers = answer.heat_map_box ? [heatLayer(answer.heat_map, answer.heat_map_box)] : [];
   return () => ({ summary: told.join("; ") || "No class", rows, layers });
 }
 
 function objectsView(model, answer) {
+  // Where there is but one class, its name says nothing.
+  const nameOf = (row) => (model.classes.length > 1 ? `${answer.class_names[row]} ` : "");
   const objects = Array.from({ length: answer.num_detections }, (_, row) => ({
     box: answer.boxes[row],
     number: answer.class_ids[row],
     name: answer.class_names[row],
     score: answer.scores[row],
-    text: `${answer.class_names[row]} ${answer.scores[row].toFixed(2)}`,
+    text: nameOf(row) + answer.scores[row].toFixed(2),
     tint: answer.masks && maskTint(answer.masks[row], answer.class_ids[row]),
   }));
   return ({ leastScore, opacity }) => {
@@ -72,7 +78,7 @@ function objectsView(model, answer) {
 function counted(objects) {
   const counts = new Map();
   for (const { name } of objects) counts.set(name, (counts.get(name) ?? 0) + 1);
-  const parts = [...counts].sort((a, b) => b[1] - a[1]).map(([name, n]) => `${n} ${name}`);
+  const parts = [...counts].sort((a, b) => b[1] - a[1]).map(([name, n]) => `${n} × ${name}`);
   return parts.join(", ") || "Nothing of this score";
 }
 
