@@ -33,13 +33,20 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("recipes", nargs="*", choices=tuple(RECIPES), default=list(RECIPES))
+    # The empty list, too, has to be among the choices.
+    parser.add_argument(
+        "recipes",
+        nargs="*",
+        choices=(*RECIPES, []),
+        metavar="RECIPE",
+        help=f"of {', '.join(RECIPES)}; all of them if none is named",
+    )
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="0 to N - 1 (3)")
     parser.add_argument("--workdir", type=pathlib.Path, default="runs", metavar="DIR")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the figures there")
     arguments = parser.parse_args()
     found = {}
-    for recipe in arguments.recipes:
+    for recipe in arguments.recipes or RECIPES:
         preset, figure = RECIPES[recipe]
         for precision in PRECISIONS:
             figures = [

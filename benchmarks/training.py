@@ -37,7 +37,14 @@ PRESETS = {
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("recipes", nargs="*", choices=tuple(PRESETS), default=list(PRESETS))
+    # The empty list, too, has to be among the choices.
+    parser.add_argument(
+        "recipes",
+        nargs="*",
+        choices=(*PRESETS, []),
+        metavar="RECIPE",
+        help=f"of {', '.join(PRESETS)}; all of them if none is named",
+    )
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--json", help="write the figures there too")
@@ -48,7 +55,7 @@ def main():
         return
     found = {}
     print(f"{'':9}{'bare':>9}{'callbacks':>11}{'data':>9}   ratios        waiting   input")
-    for recipe in arguments.recipes:
+    for recipe in arguments.recipes or PRESETS:
         command = [sys.executable, "-m", "benchmarks.training", recipe, "--one"]
         command += ["--rounds", str(arguments.rounds), "--steps", str(arguments.steps)]
         run = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,69 +1,110 @@
-"""Draws docs/pictures/serve-*.png, the server's page with models and files of your own.
+"""Draws docs/pictures/serve-*.png, the server's page with each model: wide, on a phone, explained.
 
-    python -m docs.draw_serve_page savedmodels blood-cells=cells.jpg tissue=tissue.jpg
-    python -m docs.draw_serve_page savedmodels tissue=tissue.jpg --width 360 --dark
+    KERAKIT_DATA=DIR python -m docs.draw_serve_page savedmodels
+    python -m docs.draw_serve_page savedmodels blood-cells=cells.jpg tissue=tissue.jpg --to pictures
 
-It needs the extras `serve` and `browser`, and the system's Chromium.
+The first gives each model a file that was held out of its training. It needs the extras `serve`,
+`browser` and `plot`, and the system's Chromium.
 """
 
 import argparse
+import io
+import os
 import pathlib
 import shutil
+import tempfile
 import threading
 
+from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
+import kerakit
 from kerakit.serve import Service
 
 PICTURES = pathlib.Path(__file__).parent / "pictures"
 PATIENCE = 120_000  # milliseconds
+# In the folder that KERAKIT_DATA names. Digits are kerakit's own.
+HELD_OUT = {
+    "blood-cells": "detection-bccd/images/val/BloodImage_00011.jpg",
+    "nuclei": "instance-nuclei/images/val/0c6507d493bf79b2.png",
+    "tissue": "semantic-nuclei-stained/images/val/1ec74a26e772966d.jpg",
+    "motion": "video-motion-direction-ir/val/right/ir_airplane_049_f0076.mp4",
+}
+WIDE = {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"}
+PHONE = {
+    "viewport": {"width": 360, "height": 740},
+    "color_scheme": "dark",
+    "device_scale_factor": 2,
+    "has_touch": True,
+    "is_mobile": True,
+}
 
 
-def photograph(browser, address, model, file, *, width, dark, explain, path):
-    """Writes what the page shows of a file."""
-    page = browser.new_page(
-        viewport={"width": width, "height": 800},
-        color_scheme="dark" if dark else "light",
-        has_touch=width < 600,
-        is_mobile=width < 600,
-    )
-    page.set_default_timeout(PATIENCE)
-    page.goto(f"{address}/#{model}")
-    expect(page.locator("#choose")).to_be_enabled(timeout=PATIENCE)
-    if explain:
-        page.get_by_label("Explain with a heat map").check()
-    page.set_input_files("#file", file)
-    expect(page.locator("#said")).to_contain_text("Answered in", timeout=PATIENCE)
-    page.screenshot(path=path, full_page=True)
-    page.close()
+def held_out(folder):
+    """Dict from models to a file each; that of a digit is written into a folder."""
+    digit = folder / "digit.png"
+    example = next(iter(kerakit.data.load("digits").val))
+    Image.fromarray(example["image"].numpy().squeeze()).save(digit)
+    data = pathlib.Path(os.environ["KERAKIT_DATA"])
+    return {"digits": digit, **{model: data / file for model, file in HELD_OUT.items()}}
+
+
+def photograph(browser, address, model, file, *, look, path, explain=False):
+    """Writes what the page shows of a file; of a model that explains nothing, no explanation."""
+    with browser.new_context(**look) as context:
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(f"{address}/#{model}")
+        expect(page.locator("#choose")).to_be_enabled(timeout=PATIENCE)
+        if explain:
+            box = page.get_by_label("Explain with a heat map")
+            if not box.is_visible():
+                return
+            box.check()
+        page.set_input_files("#file", file)
+        expect(page.locator("#said")).to_contain_text("Answered in", timeout=PATIENCE)
+        # All of the page in a window as tall: a picture of more than the window has no touch.
+        height = page.evaluate("document.documentElement.scrollHeight")
+        page.set_viewport_size({"width": look["viewport"]["width"], "height": height})
+        page.wait_for_timeout(500)
+        # 256 colours are a third of the bytes.
+        picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB").quantize(256)
+        picture.save(path, optimize=True)
+        print(path, f"{path.stat().st_size / 1024:.0f} KB")
+
+
+def draw(address, files, folder):
+    """Draws the page with a file for each model, in all looks."""
+    with sync_playwright() as playwright:
+        chromium = shutil.which("chromium")
+        with playwright.chromium.launch(executable_path=chromium, timeout=PATIENCE) as browser:
+            for model, file in files.items():
+                for mark, options in (
+                    ("", {"look": WIDE}),
+                    ("-phone", {"look": PHONE}),
+                    ("-explain", {"look": WIDE, "explain": True}),
+                ):
+                    path = folder / f"serve-{model}{mark}.png"
+                    photograph(browser, address, model, file, path=path, **options)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", help="folder of models, as `kerakit serve` takes it")
-    parser.add_argument("files", nargs="+", metavar="MODEL=FILE", help="what a model is given")
-    parser.add_argument("--width", type=int, default=1280, help="of the window, in pixels")
-    parser.add_argument("--dark", action="store_true", help="as one who prefers dark sees it")
-    parser.add_argument("--explain", action="store_true", help="with the heat map")
+    parser.add_argument("files", nargs="*", metavar="MODEL=FILE", help="what a model is given")
     parser.add_argument("--to", type=pathlib.Path, default=PICTURES, help="folder of the pictures")
     options = parser.parse_args()
-    look = {"width": options.width, "dark": options.dark, "explain": options.explain}
-    marks = [name for name in ("dark", "explain") if look[name]]
-    marks += [str(options.width)] if options.width != 1280 else []
+    options.to.mkdir(parents=True, exist_ok=True)
 
     service = Service(options.models, port=0)
     thread = threading.Thread(target=service.run)
     thread.start()
     try:
-        service.repository.looked.wait()
-        with sync_playwright() as playwright:
-            chromium = shutil.which("chromium")
-            with playwright.chromium.launch(executable_path=chromium, timeout=PATIENCE) as browser:
-                for pair in options.files:
-                    model, _, file = pair.partition("=")
-                    path = options.to / f"{'-'.join(['serve', model, *marks])}.png"
-                    photograph(browser, service.address, model, file, path=path, **look)
-                    print(path)
+        with tempfile.TemporaryDirectory() as folder:
+            given = dict(pair.split("=", 1) for pair in options.files)
+            files = given or held_out(pathlib.Path(folder))
+            service.repository.looked.wait()
+            draw(service.address, files, options.to)
     finally:
         service.stop()
         thread.join()

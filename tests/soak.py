@@ -36,14 +36,21 @@ RUNS = {
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("kinds", nargs="*", choices=tuple(RUNS), default=list(RUNS))
+    # The empty list, too, has to be among the choices.
+    parser.add_argument(
+        "kinds",
+        nargs="*",
+        choices=(*RUNS, []),
+        metavar="KIND",
+        help=f"of {', '.join(RUNS)}; all of them if none is named",
+    )
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, default=None)
     arguments = parser.parse_args()
     folder = arguments.folder or Path(tempfile.mkdtemp())
     same = True
-    for kind in arguments.kinds:
+    for kind in arguments.kinds or RUNS:
         start = time.monotonic()
         whole = started(kind, folder, "whole")
         if whole.wait():

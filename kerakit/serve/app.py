@@ -23,6 +23,7 @@ from kerakit.serve.protocol import Refusal
 from kerakit.serve.request_body import inputs_of, parsed, signature_name
 
 _LOG = logging.getLogger(__name__)
+_SMALL_BODY, _SMALL_ANSWER = 2**14, 1000  # bytes, values
 _CLOSED = 499  # TensorFlow Serving's status of requests whose clients have gone; none reads it
 _LISTED = ("task", "classes", "signatures", "sampling", "frame_rate")  # of a card
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -171,15 +172,22 @@ class App:
         return Response(text, media_type="application/json")
 
     async def _answered(self, version, action, body):
-        in_thread = functools.partial(asyncio.get_running_loop().run_in_executor, self._pool)
-        ask = await in_thread(self._read, version, action, body)
+        read = functools.partial(self._read, version, action, body)
+        # What is small is done sooner than a thread wakes for it.
+        ask = read() if len(body) <= _SMALL_BODY else await self._in_thread(read)
         try:
             rows = await version.batchers[ask.signature].answer(ask.inputs, ask.weights)
         except InputError:
             # Which of its images it is, the batch does not know.
-            await in_thread(version.signature(ask.signature).check, ask.inputs, ask.form)
+            signature = version.signature(ask.signature)
+            await self._in_thread(functools.partial(signature.check, ask.inputs, ask.form))
             raise
-        return await in_thread(answer_text, rows, ask.form)
+        write = functools.partial(answer_text, rows, ask.form)
+        is_small = sum(np.size(value) for row in rows for value in row.values()) <= _SMALL_ANSWER
+        return write() if is_small else await self._in_thread(write)
+
+    def _in_thread(self, function):
+        return asyncio.get_running_loop().run_in_executor(self._pool, function)
 
     def _read(self, version, action, body):
         content = parsed(body, nesting=self._settings.nesting)

@@ -113,6 +113,56 @@ def test_boxes_and_their_labels(model, tab):
     expect(page.said).to_contain_text("Nothing of this score")
 
 
+def test_of_a_marked_row_the_object_is_seen_alone(tab):
+    size = (100, 100)
+    file, pixels = picture(size)
+    page = tab("objects")
+    _, answer = page.drop(file)
+    page.set("Opacity", 0)
+    page.set("Least score", 0)
+    places = [on_edges(box)[1] for box in answer["boxes"][:3]]
+
+    def seen():
+        found = []
+        for number, (x, y) in enumerate(places):
+            color = page.pixel(x, y, size)
+            found.append(np.abs(np.subtract(color, class_color(number))).max() <= 3)
+            if not found[-1]:
+                assert_color(color, pixels[int(y), int(x)])
+        return found
+
+    everything, rows = [True] * 3, page.page.locator("#rows li")
+    assert seen() == everything
+    rows.nth(1).hover()
+    assert seen() == [False, True, False]
+    expect(page.page.locator("#rows .marked .name")).to_have_text("bee")
+    page.page.mouse.move(5, 5)
+    assert seen() == everything
+    expect(page.page.locator("#rows .marked")).to_have_count(0)
+
+    page.page.locator("#rows").focus()
+    moves = [("ArrowDown", 0), ("ArrowDown", 1), ("ArrowDown", 2), ("ArrowDown", 2), ("ArrowUp", 1)]
+    for key, number in moves:
+        page.page.keyboard.press(key)
+        assert seen() == [number == each for each in range(3)]
+    page.page.keyboard.press("Tab")
+    assert seen() == everything
+    expect(page.said).to_contain_text("Answered in")
+
+
+def test_a_tap_marks_a_row_and_another_one_ends_it(tab):
+    page = tab("boxes", has_touch=True)
+    page.drop(picture((100, 100))[0])
+    row = page.page.locator("#rows li").nth(1)
+    for marked in (True, False):
+        row.tap()
+        expect(page.page.locator("#rows .marked")).to_have_count(int(marked))
+    # Rows of classes are no objects.
+    page.asked(lambda: page.page.locator("#model").select_option("classes"))
+    page.page.locator("#rows li").first.hover()
+    expect(page.page.locator("#rows .marked")).to_have_count(0)
+
+
 def test_masks_of_objects(tab):
     size = (100, 100)
     file, pixels = picture(size)

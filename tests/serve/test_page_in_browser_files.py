@@ -36,6 +36,30 @@ def test_what_the_server_cannot_read_is_sent_as_jpeg(tab):
     expect(page.said).to_contain_text("The picture was sent as JPEG.")
 
 
+def test_what_is_sent_as_jpeg_is_white_where_it_was_transparent(tab):
+    file = io.BytesIO()
+    Image.new("RGBA", SIZE, (200, 0, 0, 0)).save(file, "WEBP", lossless=True)
+    page = tab("classes")
+    body, _ = page.drop(file.getvalue(), "picture.webp", "image/webp")
+    sent = Image.open(io.BytesIO(base64.b64decode(body["instances"][0]["b64"])))
+    assert sent.format == "JPEG"
+    assert_color(np.asarray(sent)[20, 20], (255, 255, 255))
+
+
+def test_a_png_that_is_to_be_turned_is_sent_as_it_is_shown(tab):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    file, _ = picture(exif=exif)
+    page = tab("masks")
+    body, answer = page.drop(file)
+    sent = Image.open(io.BytesIO(base64.b64decode(body["instances"][0]["b64"])))
+    assert sent.format == "JPEG"
+    assert np.shape(answer["mask"]) == sent.size[::-1]
+    page.set("Opacity", 0)
+    assert_color(page.pixel(5.5, 5.5, sent.size), np.asarray(sent)[5, 5])
+    expect(page.said).to_contain_text("The picture was sent as JPEG.")
+
+
 def test_a_photo_is_shown_as_the_server_saw_it(tab):
     pixels = np.zeros((40, 64, 3), np.uint8)
     pixels[:, 32:] = (250, 120, 10)

@@ -6,7 +6,7 @@ import { onFile } from "./files.js";
 import { clipOf } from "./frames.js";
 import * as models from "./models.js";
 import { pictureOf } from "./pictures.js";
-import { rowElement } from "./rows.js";
+import { onMark, rowElement } from "./rows.js";
 import { sheetOf } from "./sheet.js";
 import { Stage } from "./stage.js";
 import { settingsOf, viewOf } from "./views.js";
@@ -49,6 +49,7 @@ function choose(chosen) {
   element("hint").textContent = `No ${clips ? "video" : "picture"} yet`;
   element("camera").accept = clips ? "video/*" : "image/*";
   const settings = settingsOf(model);
+  element("rows").classList.toggle("marks", settings.leastScore); // a row an object
   element("least-setting").hidden = !settings.leastScore;
   element("opacity-setting").hidden = !settings.opacity;
   element("explain-setting").hidden = !models.explains(model);
@@ -111,13 +112,14 @@ function signature() {
 
 // The answer
 
-function show({ isQuiet = false } = {}) {
+function show({ isQuiet = false, marked } = {}) {
   const [leastScore, opacity] = [element("least").valueAsNumber, element("opacity").valueAsNumber];
   element("least-value").textContent = leastScore.toFixed(2);
   element("opacity-value").textContent = opacity.toFixed(2);
   if (!view) return;
-  const { summary, rows, layers } = view({ leastScore, opacity });
+  const { summary, rows, layers } = view({ leastScore, opacity, marked });
   stage.show(given.shown, layers);
+  if (marked !== undefined) return; // in rows that stay
   element("rows").replaceChildren(...rows.map(rowElement));
   element("rows").dataset.empty = summary;
   element("stage").setAttribute("aria-label", `${given.file}: ${summary}`);
@@ -201,6 +203,7 @@ onFile(
 element("model").addEventListener("change", (event) => choose(list[event.target.selectedIndex]));
 addEventListener("hashchange", () => list.length && choose(models.modelInHash(list)));
 element("explain").addEventListener("change", () => (file ? take(file) : showCommand()));
+onMark(element("rows"), (marked) => show({ isQuiet: true, marked }));
 for (const id of ["least", "opacity"]) {
   // Told when the hand rests; drawn at once.
   element(id).addEventListener("input", () => show({ isQuiet: true }));

@@ -8,7 +8,8 @@ const MOST_ROWS = 100;
 const MOST_TOLD = 5;
 
 /**
- * A function of {leastScore, opacity} that gives {summary, rows, layers}.
+ * A function of {leastScore, opacity, marked} that gives {summary, rows, layers}; `marked` is the
+ * number of the row of the one object that is to be seen, or null.
  *
  * A row has a `name`, a `value` to be read and a `share` from 0 to 1 for its bar; it may have a
  * `color`, and be the `best`. What the settings do not change is made once.
@@ -62,7 +63,7 @@ function objectsView(model, answer) {
     text: nameOf(row) + answer.scores[row].toFixed(2),
     tint: answer.masks && maskTint(answer.masks[row], answer.class_ids[row]),
   }));
-  return ({ leastScore, opacity }) => {
+  return ({ leastScore, opacity, marked = null }) => {
     const kept = objects.filter(({ score }) => score >= leastScore);
     const rows = kept.map(({ name, number, score }) => ({
       name,
@@ -70,8 +71,9 @@ function objectsView(model, answer) {
       share: score,
       color: classColor(number),
     }));
-    const masks = answer.masks ? [tintsLayer(kept, opacity)] : [];
-    return { summary: counted(kept), rows, layers: [...masks, boxesLayer(kept)] };
+    const seen = marked === null ? kept : kept.slice(marked, marked + 1);
+    const masks = answer.masks ? [tintsLayer(seen, opacity)] : [];
+    return { summary: counted(kept), rows, layers: [...masks, boxesLayer(seen)] };
   };
 }
 
