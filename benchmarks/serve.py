@@ -57,7 +57,7 @@ class Server:
         command = [sys.executable, "-m", "kerakit", "serve", folder, "--port", "0", *options]
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         self.port, told = None, []
-        for line in self._process.stderr:
+        for line in self._process.stderr or ():
             told.append(line)
             if "Listening on" in line:
                 self.port = int(line.rsplit(":", 1)[1])

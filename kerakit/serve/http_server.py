@@ -4,11 +4,12 @@ import asyncio
 import functools
 import selectors
 import socket
+import sys
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-
+_FEW = 64  # connections
 _CLOSE_WAIT = 8  # of Linux's tcp_states.h
 
 
@@ -63,7 +64,7 @@ class _FewAtATime(selectors.DefaultSelector):
     """
 
     def select(self, timeout=None):
-        return super().select(timeout)[:64]
+        return super().select(timeout)[:_FEW]
 
 
 def _given_up_with_its_client(application):
@@ -83,8 +84,8 @@ def _given_up_with_its_client(application):
 
 
 def _has_gone(connection):
-    """Whether the other side has closed; false where the system does not tell."""
-    if not hasattr(socket, "TCP_INFO"):
+    """Whether the other side of a connection was closed; false where the system does not tell."""
+    if sys.platform != "linux":
         return False
     (state,) = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
     return state == _CLOSE_WAIT
@@ -113,7 +114,8 @@ class _Connection(H11Protocol):
     def data_received(self, data):
         # After an overload thousands of requests lie there whose clients have gone; to answer
         # these first would take a second.
-        if _has_gone(self.transport.get_extra_info("socket")):
+        is_many = len(self.connections) > _FEW
+        if is_many and _has_gone(self.transport.get_extra_info("socket")):
             self.transport.abort()
         else:
             super().data_received(data)

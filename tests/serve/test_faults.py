@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import json
 import socket
+import sys
 import threading
 import time
 
 import pytest
 
-from kerakit.serve.http_server import _FewAtATime
+from kerakit.serve.http_server import _FewAtATime, _has_gone
 from kerakit.serve.intake import Intake
 from kerakit.serve.protocol import Refusal
 from kerakit.serve.settings import Settings
@@ -315,3 +316,15 @@ def test_the_event_loop_reads_from_a_few_at_a_time():
             assert len(ready) == count
             read.update(connection for connection in ready if connection.recv(1))
         assert len(read) == 150
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not tell")
+def test_a_client_that_has_gone_is_known_though_its_request_is_there():
+    with socket.create_server(("127.0.0.1", 0)) as server, contextlib.ExitStack() as stack:
+        far = socket.create_connection(server.getsockname())
+        near = stack.enter_context(server.accept()[0])
+        far.sendall(b"GET / HTTP/1.1")
+        assert not _has_gone(near)
+        far.close()
+        assert eventually(lambda: _has_gone(near))
+        assert near.recv(100) == b"GET / HTTP/1.1"

@@ -120,6 +120,23 @@ def test_all_named_classes_have_a_row_and_few_are_told(named, rows, told, page):
 
 
 @pytest.mark.parametrize(
+    ("numbers", "count", "expected"),
+    [
+        ([4, 6, 8], 20, " Of 20 frames, 3 were sent: 4 to 8, counted from 0."),
+        ([0, 1, 2], 3, " All 3 frames were sent."),
+        ([0, 1, 1], 2, " All 2 frames were sent."),  # the last one again
+        ([0, 0, 2], 3, " Of 3 frames, 3 were sent: 0 to 2, counted from 0."),
+    ],
+)
+def test_which_frames_were_sent_is_told(numbers, count, expected, page):
+    made = """async ([numbers, count]) => {
+      const { noteOf } = await import("/page/frames.js");
+      return noteOf(numbers, count);
+    }"""
+    assert page.page.evaluate(made, [numbers, count]) == expected
+
+
+@pytest.mark.parametrize(
     ("names", "expected"),
     [
         (["a", "b"], "a, b"),

@@ -33,7 +33,7 @@ export async function clipOf(file, model) {
       shown: sheetOf(frames.map(({ canvas }) => canvas)),
       file: file.name,
       isOriginal: false,
-      note: ` Of ${count} frames, ${numbers.length} were sent: ${spanOf(numbers)}.`,
+      note: noteOf(numbers, count),
     };
   } finally {
     video.removeAttribute("src");
@@ -53,8 +53,11 @@ export function middleFrames({ frames, stride, mode }, count) {
   });
 }
 
-function spanOf(numbers) {
-  return `${numbers[0]} to ${numbers.at(-1)}, counted from 0`;
+/** Which frames the model sees, in words that begin with a space. */
+export function noteOf(numbers, count) {
+  if (new Set(numbers).size === count) return ` All ${count} frames were sent.`;
+  const span = `${numbers[0]} to ${numbers.at(-1)}, counted from 0`;
+  return ` Of ${count} frames, ${numbers.length} were sent: ${span}.`;
 }
 
 async function loaded(video, url, name) {
