@@ -3,8 +3,9 @@
     KERAKIT_DATA=DIR python -m docs.draw_serve_page savedmodels
     python -m docs.draw_serve_page savedmodels blood-cells=cells.jpg tissue=tissue.jpg --to pictures
 
-The first gives each model a file that was held out of its training. It needs the extras `serve`,
-`browser` and `plot`, and the system's Chromium.
+The first gives each model a file that was held out of its training. A model without the signature
+`explain` gets no picture of that; `python -m recipes.classify digits --explain` exports one with
+it. The extras `serve`, `browser` and `plot` are needed, and the system's Chromium.
 """
 
 import argparse
@@ -34,7 +35,7 @@ WIDE = {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"}
 PHONE = {
     "viewport": {"width": 360, "height": 740},
     "color_scheme": "dark",
-    "device_scale_factor": 2,
+    "device_scale_factor": 1.75,
     "has_touch": True,
     "is_mobile": True,
 }
