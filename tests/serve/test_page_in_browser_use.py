@@ -26,8 +26,11 @@ def test_on_a_phone(tab):
         assert widths == [360, 360, 1]
     page.page.locator("#model").select_option("classes")
     photograph = page.page.get_by_role("button", name="Take a photo")
-    for button in (photograph, page.page.get_by_role("button", name="Choose a picture")):
-        assert button.bounding_box()["height"] >= 44  # a thumb's
+    expect(page.page.get_by_role("button", name="Choose a picture")).to_be_visible()
+    controls = page.page.locator("button:visible, select:visible").all()
+    assert len(controls) == 4
+    for control in controls:
+        assert control.bounding_box()["height"] >= 44  # a thumb's
     with page.page.expect_file_chooser() as chooser:
         photograph.tap()
     file = {"name": "photo.png", "mimeType": "image/png", "buffer": picture()[0]}

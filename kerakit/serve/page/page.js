@@ -34,6 +34,7 @@ async function start() {
   element("model").replaceChildren(...list.map(({ name }) => new Option(name)));
   for (const id of ["model", "choose", "photograph", "copy"]) element(id).disabled = false;
   choose(models.modelInHash(list));
+  document.body.classList.remove("starting");
 }
 
 function choose(chosen) {
