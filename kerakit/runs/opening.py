@@ -128,7 +128,7 @@ def build_segmenter(name, *, from_scratch, optional=None, where_had=None, **opti
     Raises:
         InputError: If there is no such builder, it has no such option, or refuses its value.
     """
-    has = inspect.signature(getattr(segmentation, name, _built)).parameters
+    has = inspect.signature(_builder(segmentation, name)).parameters
     if (optional or {}).get("auxiliary_head") and "auxiliary_head" not in has:
         raise InputError(f"--auxiliary is for a second head, which {name} has not.")
     optional = (optional or {}) | {k: v for k, v in (where_had or {}).items() if k in has}
@@ -160,7 +160,7 @@ def build_video_classifier(name, *, optional=None, where_had=None, **options):
             "--model inflate is given a trained network of images, in Python: "
             "kerakit.models.video.inflate(network, frames); i3d begins with random weights."
         )
-    has = inspect.signature(getattr(video, name, _built)).parameters
+    has = inspect.signature(_builder(video, name)).parameters
     optional = (optional or {}) | {k: v for k, v in (where_had or {}).items() if k in has}
     options |= {key: value for key, value in optional.items() if value is not None}
     if "batch_norm" in has:
@@ -185,12 +185,17 @@ def load_backbone(path, model):
     load_torchvision(model.backbone, path, skip=("classifier.", "fc."))
 
 
-def _built(family, name, options):
-    """What a builder of a family makes of options; each complaint names its flag."""
+def _builder(family, name):
+    """A family's builder by its name, which is refused if a flag alone does not build it."""
     builders = [known for known in family.__all__ if known.islower() and known not in _IN_PYTHON]
     if name not in builders:
         raise InputError(f"--model {name} is none of {', '.join(builders)}.")
-    builder = getattr(family, name)
+    return getattr(family, name)
+
+
+def _built(family, name, options):
+    """What a builder of a family makes of options; each complaint names its flag."""
+    builder = _builder(family, name)
     parameters = inspect.signature(builder).parameters
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for option in options:

@@ -197,8 +197,7 @@ class Batcher:
         except InputError as error:
             if len(batch) == 1:
                 return [error]
-            # One of 32 is found by 10 smaller batches, while to look at each image before it joins
-            # others would take more of the processor than their batch.
+            # One of 32 is found by 10 smaller batches.
             half = len(batch) // 2
             return self._answers(batch[:half]) + self._answers(batch[half:])
         return [[next(rows) for _ in range(piece.rows)] for piece in batch]

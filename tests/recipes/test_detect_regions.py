@@ -30,8 +30,12 @@ def test_a_run_leaves_all_that_it_promises(model, rectangles, run, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["fast_rcnn", "rcnn"])
-def test_half_precision_learns_and_float32_is_judged(model, rectangles, run, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("model", "precision"), [("fast_rcnn", "mixed_float16"), ("rcnn", "mixed_bfloat16")]
+)
+def test_half_precision_learns_and_float32_is_judged(
+    model, precision, rectangles, run, tmp_path, monkeypatch
+):
     """What `fit` trained computes in half precision; what is judged has its weights in float32."""
     seen = {}
     fit, judge = training.fit, runs.judge_detector
@@ -48,7 +52,7 @@ def test_half_precision_learns_and_float32_is_judged(model, rectangles, run, tmp
     monkeypatch.setattr(runs, "judge_detector", watched_judge)
     code, _, error = run(
         "folder", "--data", f"coco:{rectangles}", "--model", model, *TINY, "--epochs", "1",
-        "--crop", "32", "--svm-epochs", "1", "--precision", "mixed_bfloat16", "--workdir", tmp_path,
+        "--crop", "32", "--svm-epochs", "1", "--precision", precision, "--workdir", tmp_path,
         "--name", "half",
     )  # fmt: skip
     assert code == 0, error
@@ -57,7 +61,7 @@ def test_half_precision_learns_and_float32_is_judged(model, rectangles, run, tmp
     network = "backbone" if model == "fast_rcnn" else "features"
     trained, judged = (getattr(seen[name], network) for name in ("trained", "judged"))
     kinds = {layer.compute_dtype for layer in trained.layers if layer.weights}
-    assert "bfloat16" in kinds
+    assert precision.removeprefix("mixed_") in kinds
     assert {layer.compute_dtype for layer in judged.layers} == {"float32"}
     for learnt, kept in zip(trained.get_weights(), judged.get_weights(), strict=True):
         np.testing.assert_array_equal(kept, learnt)

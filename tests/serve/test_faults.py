@@ -266,6 +266,20 @@ def test_what_computes_holds_no_other_address_up(models):
     assert found == [200]
 
 
+def test_a_broken_image_does_not_come_to_a_model_that_others_wait_for(models):
+    with serving(models / "tiny", threads=1, answer_seconds=8) as client:
+        may_compute, found = threading.Event(), []
+        wrapped(client, lambda: may_compute.wait(60))
+        asker = threading.Thread(target=lambda: found.append(client.predict(GOOD)[0]))
+        asker.start()
+        wait_until_computing(client)
+        cut = b64(encoded(40, 40, kind="JPEG")[:200])
+        assert "is damaged or cut short" in client.error({"instances": [cut]})
+        may_compute.set()
+        asker.join()
+    assert found == [200]
+
+
 def test_what_is_no_http(strict):
     for content in (b"\0" * 100 + b"\r\n\r\n", b"GET / FTP\r\n\r\n", b"GET " + b"x" * 100_000):
         with strict.connected() as connection:
