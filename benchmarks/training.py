@@ -1,9 +1,10 @@
 """What a recipe's training costs beside Keras's bare `fit` of the same model.
 
-python -m benchmarks.training [classify detect segment video] [--rounds 9] [--steps 60]
+python -m benchmarks.training [classify detect segment video] [--rounds 9] [--steps 100]
 
 Each recipe's embedded preset makes its model, batches and callbacks, as for a run; its own `fit` is
-taken over here. In turn, an epoch of `--steps` steps that traces and settles and one that is timed:
+taken over here. In turn, an epoch of `--steps` steps that traces and settles and one that is timed
+(100, as `Watch` looks closer once in so many):
 
 - bare: `model.fit` on one batch in memory, again and again, no callbacks;
 - callbacks: `kerakit.training.fit` on that same batch, with all of the run's callbacks, an epoch's
@@ -46,7 +47,7 @@ def main():
         help=f"of {', '.join(PRESETS)}; all of them if none is named",
     )
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--json", help="write the figures there too")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()

@@ -30,7 +30,25 @@ def moments(x, axes, *, synchronized=False):
     variance = ops.mean(ops.square(x - mean), axis=axes, keepdims=True)
     if not synchronized:
         return mean, variance
-    # The parts' variances, and that of their means: one exchange, and no large numbers' difference.
-    means, variances = ops.unstack(of_replicas(ops.stack([mean, variance])), axis=1)
+    # One exchange.
+    return moments_of_parts(*ops.unstack(of_replicas(ops.stack([mean, variance])), axis=1))
+
+
+def moments_of_parts(means, variances):
+    """Mean and variance of several parts together, without a difference of large numbers.
+
+    Args:
+        means: (N, ...) means of N parts of one size.
+        variances: Their variances, likewise.
+
+    Returns:
+        Tuple of mean and variance of all of it.
+
+    Example:
+
+    >>> mean, variance = moments_of_parts(ops.array([1.0, 5.0]), ops.array([1.0, 1.0]))
+    >>> float(mean), float(variance)
+    (3.0, 5.0)
+    """
     mean = ops.mean(means, axis=0)
     return mean, ops.mean(variances + ops.square(means - mean), axis=0)

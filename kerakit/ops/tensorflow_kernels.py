@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from kerakit.ops.moments import moments_of_parts
+
 
 def under_xla():
     """Whether TensorFlow is tracing what XLA will compile."""
@@ -48,13 +50,54 @@ def fused_batch_normalization(x, gamma, beta, epsilon, moving=()):
     `moving`, if given, are the mean and variance to normalise by, which are also returned.
     `tf.nn.fused_batch_norm` would raise an epsilon of 1e-5 to 1.001e-5.
     """
-    # The kernel takes (B, H, W, C): what lies between the batch and the channels is one axis.
-    # Left alone where it is so already, it fuses with a ReLU behind it.
-    channels, is_image = x.shape[-1], len(x.shape) == 4
-    images = x if is_image else tf.reshape(x, (tf.shape(x)[0], -1, 1, channels))
+    y, *of_batch = _fused(x, gamma, beta, epsilon, moving)
+    return y, *(moving or of_batch)
+
+
+def synchronized_batch_normalization(x, gamma, beta, epsilon):
+    """`fused_batch_normalization` by the statistics of all replicas' batches, of one size.
+
+    Each kernel is asked for a part: one for the statistics of the replica's own batch, one to
+    normalise by those of all, and backward one for the sums over its own batch. What remains of
+    the gradient, `-gamma (mean slope + normalised mean(slope normalised)) / deviation`, with the
+    means over all replicas, is a normalisation of `x` again.
+    """
+    context = tf.distribute.get_replica_context()
+
+    @tf.custom_gradient
+    def normalized(x, gamma, beta):
+        _, *of_batch = _fused(x, gamma, beta, epsilon)
+        mean, variance = moments_of_parts(*tf.unstack(gathered(tf.stack(of_batch)[None]), axis=1))
+        y, *_ = _fused(x, gamma, beta, epsilon, (mean, variance))
+
+        def gradient(slope, *_):
+            direct, *own = tf.raw_ops.FusedBatchNormGradV3(
+                y_backprop=_as_images(slope),
+                x=_as_images(x),
+                scale=gamma,
+                reserve_space_1=mean,
+                reserve_space_2=variance,
+                reserve_space_3=variance,
+                epsilon=epsilon,
+                is_training=False,
+            )[:3]
+            sums = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.stack(own))
+            count = context.num_replicas_in_sync * tf.size(x) // x.shape[-1]
+            share = -gamma * tf.math.rsqrt(variance + epsilon) / tf.cast(count, "float32")
+            of_gamma, of_beta = tf.unstack(sums * share)
+            through_statistics, *_ = _fused(x, of_gamma, of_beta, epsilon, (mean, variance))
+            return tf.reshape(direct, tf.shape(x)) + through_statistics, *own
+
+        return (y, mean, variance), gradient
+
+    return normalized(x, gamma, beta)
+
+
+def _fused(x, gamma, beta, epsilon, moving=()):
+    """The kernel's output in the shape of `x`, and the batch's mean and variance (over n)."""
     mean, variance = moving or ([], [])
     outputs = tf.raw_ops.FusedBatchNormV3(
-        x=images,
+        x=_as_images(x),
         scale=gamma,
         offset=beta,
         mean=mean,
@@ -62,13 +105,19 @@ def fused_batch_normalization(x, gamma, beta, epsilon, moving=()):
         epsilon=epsilon,
         is_training=not moving,
     )
-    y = outputs.y if is_image else tf.reshape(outputs.y, tf.shape(x))
+    y = outputs.y if len(x.shape) == 4 else tf.reshape(outputs.y, tf.shape(x))
     y.set_shape(x.shape)
-    if moving:
-        return y, *moving
     # It returns the variance over n - 1 instead of n.
-    n = tf.cast(tf.size(x) // channels, "float32")
+    n = tf.cast(tf.size(x) // x.shape[-1], "float32")
     return y, outputs.batch_mean, outputs.batch_variance * ((n - 1) / n)
+
+
+def _as_images(x):
+    """(B, H, W, C), as the kernels take it: what lies between batch and channels is one axis.
+
+    Left alone where it is so already, it fuses with a ReLU behind it.
+    """
+    return x if len(x.shape) == 4 else tf.reshape(x, (tf.shape(x)[0], -1, 1, x.shape[-1]))
 
 
 def compiled_by_xla(function):

@@ -5,6 +5,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 from kerakit import gradients
 from kerakit.layers import BatchNormalization
@@ -45,18 +46,106 @@ print(json.dumps({
 }))
 """
 
+# The sum over both replicas of sin(y) w, and its slopes.
+SLOPES = """
+import sys
+import numpy as np
+import tensorflow as tf
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.distribute")
-def test_moving_statistics_are_the_mean_of_the_replicas(tmp_path):
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from kerakit.ops.batch_normalization import batch_normalization
+
+given = dict(np.load("given.npz"))
+dtype = sys.argv[1]
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+def part(name):
+    halves = np.split(given[name], 2)
+    return strategy.experimental_distribute_values_from_function(
+        lambda context: tf.constant(halves[context.replica_id_in_sync_group], dtype)
+    )
+
+@tf.function
+def step(x, w):
+    gamma, beta = (tf.constant(given[name], dtype) for name in ("gamma", "beta"))
+    with tf.GradientTape() as tape:
+        tape.watch([x, gamma, beta])
+        y, mean, variance = batch_normalization(x, gamma=gamma, beta=beta, synchronized=True)
+        loss = tf.reduce_sum(tf.sin(y) * w)
+    return y, mean, variance, *tape.gradient(loss, [x, gamma, beta])
+
+found = strategy.run(step, (part("x"), part("w")))
+names = "y", "mean", "variance", "x", "gamma", "beta"
+parts = {
+    name: [tf.cast(v, "float64").numpy() for v in strategy.experimental_local_results(value)]
+    for name, value in zip(names, found)
+}
+both = {name: np.concatenate(parts[name]) for name in ("y", "x")}
+both |= {name: sum(parts[name]) for name in ("gamma", "beta")}
+np.savez("found.npz", **both, **{name: parts[name][1] for name in ("mean", "variance")})
+"""
+
+
+def run_alone(script, folder, *arguments):
     run = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", STRATEGY],
-        cwd=tmp_path,
+        [sys.executable, "-W", "ignore", "-c", script, *arguments],
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
     )
     assert run.returncode == 0, run.stderr[-2000:]
-    found = json.loads(run.stdout.splitlines()[-1])
+    return run.stdout
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.distribute")
+@pytest.mark.parametrize(
+    ("dtype", "shape", "tolerance"),
+    [
+        ("float32", (6, 3, 5, 4), 1e-5),
+        ("float32", (16, 4), 1e-5),
+        ("float32", (4, 2, 3, 5, 4), 1e-5),
+        ("float64", (6, 3, 5, 4), 1e-12),
+        ("bfloat16", (6, 3, 5, 4), 2e-2),
+    ],
+)
+def test_replicas_have_the_slopes_of_the_whole_batch(dtype, shape, tolerance, rng, tmp_path):
+    """Those of the formula, in float64 and by one program."""
+    given = {"x": rng.normal(size=shape) * 2 + 3, "w": rng.normal(size=shape)}
+    given |= {"gamma": rng.uniform(0.5, 2, size=4), "beta": rng.normal(size=4)}
+    # What both sides are given is what the type can hold.
+    given = {k: np.array(ops.cast(ops.cast(v, dtype), "float64")) for k, v in given.items()}
+    np.savez(tmp_path / "given.npz", **given)
+    run_alone(SLOPES, tmp_path, dtype)
+    found = np.load(tmp_path / "found.npz")
+    expected = {}
+
+    def loss(x, gamma, beta):
+        axes = tuple(range(x.ndim - 1))
+        mean = ops.mean(x, axes)
+        variance = ops.mean(ops.square(x - mean), axes)
+        y = gamma * (x - mean) / ops.sqrt(variance + 1e-5) + beta
+        expected.update(y=y, mean=mean, variance=variance)
+        return ops.sum(ops.sin(y) * given["w"])
+
+    at = [ops.convert_to_tensor(given[name]) for name in ("x", "gamma", "beta")]
+    for index, name in enumerate(("x", "gamma", "beta")):
+
+        def of_one(value, index=index):
+            return loss(*at[:index], value, *at[index + 1 :])
+
+        slope = gradients.gradient(of_one, at[index])
+        assert_close(
+            found[name], slope, atol=tolerance * float(ops.max(ops.abs(slope))), rtol=tolerance
+        )
+    for name in ("y", "mean", "variance"):
+        assert_close(found[name], expected[name], atol=tolerance, rtol=tolerance)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.distribute")
+def test_moving_statistics_are_the_mean_of_the_replicas(tmp_path):
+    found = json.loads(run_alone(STRATEGY, tmp_path).splitlines()[-1])
     expected = {  # 0.9 old + 0.1 of the batch; the old are 0 and 1
         "keras": [0.1 * 2, 0.9 + 0.1 * 4],
         "ours": [0.1 * (2 + 6) / 2, 0.9 + 0.1 * (4 + 16) / 2],
