@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import sys
 
+from benchmarks.chosen import add_chosen
 from kerakit.runs import is_finished
 
 # The preset, and its figure in the report.
@@ -33,14 +34,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    # The empty list, too, has to be among the choices.
-    parser.add_argument(
-        "recipes",
-        nargs="*",
-        choices=(*RECIPES, []),
-        metavar="RECIPE",
-        help=f"of {', '.join(RECIPES)}; all of them if none is named",
-    )
+    add_chosen(parser, "recipes", RECIPES)
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="0 to N - 1 (3)")
     parser.add_argument("--workdir", type=pathlib.Path, default="runs", metavar="DIR")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the figures there")

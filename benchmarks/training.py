@@ -28,6 +28,8 @@ import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from benchmarks.chosen import add_chosen
+
 PRESETS = {
     "classify": "digits",
     "detect": "scenes",
@@ -38,14 +40,7 @@ PRESETS = {
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    # The empty list, too, has to be among the choices.
-    parser.add_argument(
-        "recipes",
-        nargs="*",
-        choices=(*PRESETS, []),
-        metavar="RECIPE",
-        help=f"of {', '.join(PRESETS)}; all of them if none is named",
-    )
+    add_chosen(parser, "recipes", PRESETS)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--json", help="write the figures there too")

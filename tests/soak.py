@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.chosen import add_chosen
 from kerakit.training.epoch_log import TIMES
 
 COMMON = "--ema 0.98 --patience 1 --save-every 2 --keep last --seed 3"
@@ -36,14 +37,7 @@ RUNS = {
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    # The empty list, too, has to be among the choices.
-    parser.add_argument(
-        "kinds",
-        nargs="*",
-        choices=(*RUNS, []),
-        metavar="KIND",
-        help=f"of {', '.join(RUNS)}; all of them if none is named",
-    )
+    add_chosen(parser, "kinds", RUNS)
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, default=None)
