@@ -35,7 +35,8 @@ class SaveState(keras.callbacks.Callback):
             raise ValueError(f"`save_every` must be at least 0 seconds, got {every}.")
         self.path, self.callbacks = path, callbacks
         self.steps, self.epochs, self.every = steps, epochs, every
-        self.preempted = False
+        # Told apart: a worker may be told while it waits to hear what all of them were told before.
+        self.told_to_end = self._all_end = False
         self._epoch, self._last, self._took = 0, time.monotonic(), 0.0
         self._begun, self._saves, self._spent = self._last, 0, 0.0
         self._workers = None
@@ -59,12 +60,12 @@ class SaveState(keras.callbacks.Callback):
         # A loss that is no number ends the run at the epoch's end; nothing of it is to be kept.
         if math.isfinite((logs or {}).get("loss", 0.0)):
             self._save(Progress(self._epoch, made))
-        if self.preempted:
+        if self._all_end:
             self._leave(f"in epoch {self._epoch + 1}, after step {made} of {self.steps}")
 
     def on_test_batch_end(self, batch, logs=None):
         # An epoch is not saved between its last step and its figures.
-        if self.preempted and self._workers.count == 1:
+        if self.told_to_end and self._workers.count == 1:
             self._leave(f"in the validation of epoch {self._epoch + 1}")
 
     def on_epoch_end(self, epoch, logs=None):
@@ -72,15 +73,16 @@ class SaveState(keras.callbacks.Callback):
         ends = stopped or epoch + 1 == self.epochs
         if self._is_asked_for(ends or self._is_due(0.0)):
             self._save(Progress(epoch + 1, 0, stopped))
-        if self.preempted and not ends:
+        if self._all_end and not ends:
             self._leave(f"after epoch {epoch + 1}")
 
     def _is_asked_for(self, due):
         """Whether to save now: what the chief's clock says, or a SIGTERM to any of the workers."""
-        asked = self.preempted or (due and self._workers.is_chief)
+        told = self.told_to_end
+        asked = told or (due and self._workers.is_chief)
         if self._workers.count > 1:
-            asked, preempted = self._workers.total([asked, self.preempted])
-            self.preempted = bool(preempted)
+            asked, told = self._workers.total([asked, told])
+        self._all_end = bool(told)
         return bool(asked)
 
     def _is_due(self, every):
@@ -111,7 +113,7 @@ def saving_at_sigterm(saving):
         return
 
     def preempt(number, frame):
-        saving.preempted = True
+        saving.told_to_end = True
 
     before = signal.signal(signal.SIGTERM, preempt)
     try:
