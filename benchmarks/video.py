@@ -14,9 +14,11 @@ python -m benchmarks.video [--rounds 9] [--only r2plus1d_18] [--work inference] 
 
 Not alike: kerakit normalises the pixels inside.
 
-On two cores, nothing else running: `r2plus1d_18` 0.73 (training; 2026-11-28, 9 rounds) and 0.60
-(inference; 2026-11-29, 15 rounds, between 0.59 and 0.65 by the hour) of torchvision's time,
-`r3d_18` 0.90 and 0.88.
+On two cores, nothing else running, 2026-11-29: `r2plus1d_18` 0.79 (training, 9 rounds) and 0.63
+to 0.65 (inference, 15 rounds) of torchvision's time, `r3d_18` 0.94 and 0.90; in other hours down to
+0.70, 0.58 and 0.77. Kerakit's (2+1)D inference is its convolutions, at 91 to 113 billion products a
+second where a matrix product has 108: it is bound by arithmetic, and the ratio moves with
+torchvision's time.
 """
 
 import os
