@@ -1,11 +1,13 @@
 """Two workers on two cores beside one process on both: resnet18 at 64 x 64, batches of 64.
 
-python -m benchmarks.workers [--rounds 5] [--steps 20] [--workers 2] [--json FILE]
+python -m benchmarks.workers [--rounds 5] [--steps 20] [--workers 2] [--own-statistics]
+    [--json FILE]
 
 One process with all cores, then as many workers as given with their share of them, and again: in
 each of the rounds each is started anew, takes one epoch to trace and settle and is timed over the
 next three, by `kerakit.training.fit` with a batch in memory. The workers' normalisation is by the
-whole batch. Printed: seconds a step, and the workers' throughput over that of one process.
+whole batch, as in every recipe, or with `--own-statistics` by each worker's part, which is cheaper
+and other numbers. Printed: seconds a step, and the workers' throughput over that of one process.
 """
 
 import argparse
@@ -27,16 +29,17 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--own-statistics", action="store_true", help="normalise by own parts")
     parser.add_argument("--json", help="write the figures there too")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        print(json.dumps(seconds_a_step(arguments.steps)))
+        print(json.dumps(seconds_a_step(arguments.steps, arguments.own_statistics)))
         return
     found = {1: [], arguments.workers: []}
     for number in range(arguments.rounds):
         for count, times in found.items():
-            times.append(statistics.median(timed(count, arguments.steps)))
+            times.append(statistics.median(timed(count, arguments.steps, arguments.own_statistics)))
             print(f"round {number + 1}, {count} process(es): {times[-1]:.3f} s a step", flush=True)
     one, several = found.values()
     ratios = sorted(a / b for a, b in zip(one, several, strict=True))
@@ -50,11 +53,12 @@ def main():
             json.dump(found, file, indent=2)
 
 
-def timed(count, steps):
+def timed(count, steps, own_statistics):
     """Seconds a step of each timed epoch, by the first of `count` processes."""
     from kerakit.training.on_workers import worker_environments
 
     command = [sys.executable, "-W", "ignore", "-m", "benchmarks.workers", "--one"]
+    command += ["--own-statistics"] if own_statistics else []
     processes = [
         subprocess.Popen(
             [*command, "--steps", str(steps)],
@@ -72,7 +76,7 @@ def timed(count, steps):
     return json.loads(printed[0][0].splitlines()[-1])
 
 
-def seconds_a_step(steps):
+def seconds_a_step(steps, own_statistics):
     """A training, as one of those that the environment names; seconds a step by epoch."""
     import keras
     import numpy as np
@@ -89,6 +93,9 @@ def seconds_a_step(steps):
     with place.scope():
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss=loss)
+    for layer in model.layers if own_statistics else ():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = False
 
     class Batches:
         steps_per_epoch = steps
