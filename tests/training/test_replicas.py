@@ -1,5 +1,6 @@
 """Two replicas, and two worker processes, give the numbers of one with the same global batch."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -19,24 +20,28 @@ def trained(folder, kind, how, floatx, steps, backend="tensorflow"):
     command = [sys.executable, "-W", "ignore", "-m", "tests.training.replica_case"]
     folder.mkdir(exist_ok=True)
     path = folder / f"{how}.npz"
-    workers = worker_environments(2) if how == "workers" else [{}]
-    processes = [
-        subprocess.Popen(
-            [*command, kind, how, floatx, str(steps), str(path)],
-            env={**os.environ, **environment, "KERAS_BACKEND": backend},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for environment in workers
-    ]
-    try:
-        for process in processes:
-            printed, _ = process.communicate(timeout=LIMIT)
-            assert process.returncode == 0, printed[-3000:]
-    finally:
-        for process in processes:
-            process.kill()
+    workers = [*worker_environments(2)] if how == "workers" else [{}]
+    # Not into pipes: one that is full stops a worker while the other is read, and with it the job.
+    told = [folder / f"{how}-{number}.txt" for number in range(len(workers))]
+    with contextlib.ExitStack() as stack:
+        processes = []
+        for environment, place in zip(workers, told, strict=True):
+            process = subprocess.Popen(
+                [*command, kind, how, floatx, str(steps), str(path)],
+                env={**os.environ, **environment, "KERAS_BACKEND": backend},
+                stdin=subprocess.PIPE,
+                stdout=stack.enter_context(open(place, "w")),
+                stderr=subprocess.STDOUT,
+            )
+            stack.callback(process.kill)
+            processes.append(process)
+        codes = []
+        for process in processes:  # the chief first; the others stay until it is done with them
+            if codes:
+                process.stdin.close()
+            codes.append(process.wait(LIMIT))
+        processes[0].stdin.close()
+    assert not any(codes), (codes, *(place.read_text()[-3000:] for place in told))
     with np.load(path) as file:
         return dict(file), json.loads(path.with_suffix(".npz.json").read_text())
 
