@@ -16,9 +16,7 @@ Not alike: kerakit normalises the pixels inside.
 
 On two cores, nothing else running, 2026-11-29: `r2plus1d_18` 0.79 (training, 9 rounds) and 0.63
 to 0.65 (inference, 15 rounds) of torchvision's time, `r3d_18` 0.94 and 0.90; in other hours down to
-0.70, 0.58 and 0.77. Kerakit's (2+1)D inference is its convolutions, at 91 to 113 billion products a
-second where a matrix product has 108: it is bound by arithmetic, and the ratio moves with
-torchvision's time.
+0.70, 0.58 and 0.77.
 """
 
 import os

@@ -21,6 +21,8 @@ import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from kerakit.training.on_workers import STARTED, worker_environments
+
 BATCH, SIZE, CLASSES, EPOCHS = 64, 64, 10, 4
 
 
@@ -34,7 +36,9 @@ def main():
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        print(json.dumps(seconds_a_step(arguments.steps, arguments.own_statistics)))
+        print(json.dumps(seconds_a_step(arguments.steps, arguments.own_statistics)), flush=True)
+        if os.environ.get(STARTED, "0") != "0":
+            sys.stdin.read()  # the chief, which is read first, would take one that left for dead
         return
     found = {1: [], arguments.workers: []}
     for number in range(arguments.rounds):
@@ -55,14 +59,13 @@ def main():
 
 def timed(count, steps, own_statistics):
     """Seconds a step of each timed epoch, by the first of `count` processes."""
-    from kerakit.training.on_workers import worker_environments
-
     command = [sys.executable, "-W", "ignore", "-m", "benchmarks.workers", "--one"]
     command += ["--own-statistics"] if own_statistics else []
     processes = [
         subprocess.Popen(
             [*command, "--steps", str(steps)],
             env={**os.environ, **environment},
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

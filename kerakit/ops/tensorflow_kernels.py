@@ -52,8 +52,23 @@ def fused_batch_normalization(x, gamma, beta, epsilon, moving=()):
     `moving`, if given, are the mean and variance to normalise by, which are also returned.
     `tf.nn.fused_batch_norm` would raise an epsilon of 1e-5 to 1.001e-5.
     """
-    y, *of_batch = _fused(x, gamma, beta, epsilon, moving)
-    return y, *(moving or of_batch)
+    mean, variance = moving or ([], [])
+    outputs = tf.raw_ops.FusedBatchNormV3(
+        x=_as_images(x),
+        scale=gamma,
+        offset=beta,
+        mean=mean,
+        variance=variance,
+        epsilon=epsilon,
+        is_training=not moving,
+    )
+    y = outputs.y if len(x.shape) == 4 else tf.reshape(outputs.y, tf.shape(x))
+    y.set_shape(x.shape)
+    if moving:
+        return y, *moving
+    # It returns the variance over n - 1 instead of n.
+    n = tf.cast(tf.size(x) // x.shape[-1], "float32")
+    return y, outputs.batch_mean, outputs.batch_variance * ((n - 1) / n)
 
 
 def synchronized_batch_normalization(x, gamma, beta, epsilon):
@@ -68,9 +83,9 @@ def synchronized_batch_normalization(x, gamma, beta, epsilon):
 
     @tf.custom_gradient
     def normalized(x, gamma, beta):
-        _, *of_batch = _fused(x, gamma, beta, epsilon)
+        _, *of_batch = fused_batch_normalization(x, gamma, beta, epsilon)
         mean, variance = moments_of_parts(*tf.unstack(gathered(tf.stack(of_batch)[None]), axis=1))
-        y, *_ = _fused(x, gamma, beta, epsilon, (mean, variance))
+        y, *_ = fused_batch_normalization(x, gamma, beta, epsilon, (mean, variance))
 
         def gradient(slope, *_):
             direct, *own = tf.raw_ops.FusedBatchNormGradV3(
@@ -79,7 +94,7 @@ def synchronized_batch_normalization(x, gamma, beta, epsilon):
                 scale=gamma,
                 reserve_space_1=mean,
                 reserve_space_2=variance,
-                reserve_space_3=variance,
+                reserve_space_3=variance,  # has to be something, and is not read
                 epsilon=epsilon,
                 is_training=False,
             )[:3]
@@ -87,31 +102,14 @@ def synchronized_batch_normalization(x, gamma, beta, epsilon):
             count = context.num_replicas_in_sync * tf.size(x) // x.shape[-1]
             share = -gamma * tf.math.rsqrt(variance + epsilon) / tf.cast(count, "float32")
             of_gamma, of_beta = tf.unstack(sums * share)
-            through_statistics, *_ = _fused(x, of_gamma, of_beta, epsilon, (mean, variance))
+            through_statistics, *_ = fused_batch_normalization(
+                x, of_gamma, of_beta, epsilon, (mean, variance)
+            )
             return tf.reshape(direct, tf.shape(x)) + through_statistics, *own
 
         return (y, mean, variance), gradient
 
     return normalized(x, gamma, beta)
-
-
-def _fused(x, gamma, beta, epsilon, moving=()):
-    """The kernel's output in the shape of `x`, and the batch's mean and variance (over n)."""
-    mean, variance = moving or ([], [])
-    outputs = tf.raw_ops.FusedBatchNormV3(
-        x=_as_images(x),
-        scale=gamma,
-        offset=beta,
-        mean=mean,
-        variance=variance,
-        epsilon=epsilon,
-        is_training=not moving,
-    )
-    y = outputs.y if len(x.shape) == 4 else tf.reshape(outputs.y, tf.shape(x))
-    y.set_shape(x.shape)
-    # It returns the variance over n - 1 instead of n.
-    n = tf.cast(tf.size(x) // x.shape[-1], "float32")
-    return y, outputs.batch_mean, outputs.batch_variance * ((n - 1) / n)
 
 
 def _as_images(x):

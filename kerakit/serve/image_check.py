@@ -54,7 +54,7 @@ def check_decodes(encoded):
         InputError: A phrase that fits after its name.
     """
     try:
-        # Of these all that can fail, at a sixth of the time of the graph behind it.
+        # Of these it is all that can fail: 0.06 ms of a small one, where `decode` takes 0.6.
         if encoded.startswith(SIGNATURES["JPEG"]):
             tf.io.decode_jpeg(encoded, channels=3)
         elif encoded.startswith(SIGNATURES["PNG"]):

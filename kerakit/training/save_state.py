@@ -35,8 +35,7 @@ class SaveState(keras.callbacks.Callback):
             raise ValueError(f"`save_every` must be at least 0 seconds, got {every}.")
         self.path, self.callbacks = path, callbacks
         self.steps, self.epochs, self.every = steps, epochs, every
-        # Told apart: a worker may be told while it waits to hear what all of them were told before.
-        self.told_to_end = self._all_end = False
+        self.told_to_end = False
         self._epoch, self._last, self._took = 0, time.monotonic(), 0.0
         self._begun, self._saves, self._spent = self._last, 0, 0.0
         self._workers = None
@@ -55,12 +54,15 @@ class SaveState(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         made = batch + 1
-        if made >= self.steps or not self._is_asked_for(self._is_due(self.every)):
+        if made >= self.steps:
+            return
+        save, end = self._asked(self._is_due(self.every))
+        if not save:
             return
         # A loss that is no number ends the run at the epoch's end; nothing of it is to be kept.
         if math.isfinite((logs or {}).get("loss", 0.0)):
             self._save(Progress(self._epoch, made))
-        if self._all_end:
+        if end:
             self._leave(f"in epoch {self._epoch + 1}, after step {made} of {self.steps}")
 
     def on_test_batch_end(self, batch, logs=None):
@@ -71,19 +73,20 @@ class SaveState(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         stopped = bool(self.model.stop_training)
         ends = stopped or epoch + 1 == self.epochs
-        if self._is_asked_for(ends or self._is_due(0.0)):
+        save, end = self._asked(ends or self._is_due(0.0))
+        if save:
             self._save(Progress(epoch + 1, 0, stopped))
-        if self._all_end and not ends:
+        if end and not ends:
             self._leave(f"after epoch {epoch + 1}")
 
-    def _is_asked_for(self, due):
-        """Whether to save now: what the chief's clock says, or a SIGTERM to any of the workers."""
-        told = self.told_to_end
-        asked = told or (due and self._workers.is_chief)
+    def _asked(self, due):
+        """Whether to save now, and to end: by the chief's clock, or a SIGTERM to any worker."""
+        # Read once: a SIGTERM that comes while the workers tell each other is for the next time.
+        end = self.told_to_end
+        save = end or (due and self._workers.is_chief)
         if self._workers.count > 1:
-            asked, told = self._workers.total([asked, told])
-        self._all_end = bool(told)
-        return bool(asked)
+            save, end = self._workers.total([save, end])
+        return bool(save), bool(end)
 
     def _is_due(self, every):
         least = self._took / SHARE if self.every else 0.0

@@ -35,13 +35,11 @@ def trained(folder, kind, how, floatx, steps, backend="tensorflow"):
             )
             stack.callback(process.kill)
             processes.append(process)
-        codes = []
-        for process in processes:  # the chief first; the others stay until it is done with them
-            if codes:
-                process.stdin.close()
-            codes.append(process.wait(LIMIT))
-        processes[0].stdin.close()
-    assert not any(codes), (codes, *(place.read_text()[-3000:] for place in told))
+        for process in processes:  # the chief first; the others stay until their input is closed
+            process.communicate(timeout=LIMIT)
+    assert not any(process.returncode for process in processes), [
+        place.read_text()[-3000:] for place in told
+    ]
     with np.load(path) as file:
         return dict(file), json.loads(path.with_suffix(".npz.json").read_text())
 
