@@ -21,7 +21,7 @@ import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from kerakit.training.on_workers import STARTED, worker_environments
+from kerakit.training.on_workers import worker_environments
 
 BATCH, SIZE, CLASSES, EPOCHS = 64, 64, 10, 4
 
@@ -37,8 +37,6 @@ def main():
     arguments = parser.parse_args()
     if arguments.one:
         print(json.dumps(seconds_a_step(arguments.steps, arguments.own_statistics)), flush=True)
-        if os.environ.get(STARTED, "0") != "0":
-            sys.stdin.read()  # the chief, which is read first, would take one that left for dead
         return
     found = {1: [], arguments.workers: []}
     for number in range(arguments.rounds):
@@ -65,7 +63,6 @@ def timed(count, steps, own_statistics):
         subprocess.Popen(
             [*command, "--steps", str(steps)],
             env={**os.environ, **environment},
-            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -7,6 +7,7 @@ import tensorflow as tf
 from kerakit.data.labels import class_shares
 from kerakit.data.prepared_pairs import held_pairs, prepared_pairs, told
 from kerakit.data.source import IndexedSource
+from kerakit.data.untuned import untuned
 from kerakit.errors import InputError
 
 # Prepared images of a set up to this size are kept in memory, as one array.
@@ -236,14 +237,14 @@ def batches_in_order(pairs, size, *, batch_size):
     _check_batch_size(batch_size)
     if size * pairs.element_spec[0].shape.num_elements() > MEMORY_LIMIT:
         pairs = pairs.apply(tf.data.experimental.assert_cardinality(size))
-        return pairs.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+        return untuned(pairs.batch(batch_size).prefetch(tf.data.AUTOTUNE))
     pictures, values = held_pairs(pairs, size)
     starts = tf.data.Dataset.range(0, size, batch_size)
     dataset = starts.map(
         lambda start: (pictures[start : start + batch_size], values[start : start + batch_size]),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
-    return dataset.prefetch(tf.data.AUTOTUNE)
+    return untuned(dataset.prefetch(tf.data.AUTOTUNE))
 
 
 def validation_batches(data, preparation, *, batch_size):

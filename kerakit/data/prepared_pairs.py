@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerakit.data.decode import decode_mask
+from kerakit.data.untuned import untuned
 
 
 def prepared_pairs(source, preparation, label):
@@ -47,7 +48,7 @@ def held_pairs(pairs, size):
     pictures = np.empty((size, *of_pictures.shape), np.uint8)
     values = np.empty((size, *of_values.shape), of_values.dtype.as_numpy_dtype)
     start = 0
-    for some_pictures, some_values in pairs.batch(256).prefetch(1).as_numpy_iterator():
+    for some_pictures, some_values in untuned(pairs).batch(256).prefetch(1).as_numpy_iterator():
         end = start + len(some_values)
         pictures[start:end], values[start:end] = some_pictures, some_values
         start = end

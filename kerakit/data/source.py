@@ -5,6 +5,7 @@ import dataclasses
 import tensorflow as tf
 
 from kerakit.data.decode import decode, decode_mask
+from kerakit.data.untuned import untuned
 
 
 class IndexedSource:
@@ -47,12 +48,12 @@ class IndexedSource:
 
     def dataset(self):
         """tf.data of the examples, in order."""
-        indices = tf.data.Dataset.range(self.size)
+        indices = untuned(tf.data.Dataset.range(self.size))
         return indices.map(self.example, num_parallel_calls=tf.data.AUTOTUNE)
 
     def encoded_dataset(self):
         """tf.data of the records, in order: what an exported model is sent, with the label."""
-        indices = tf.data.Dataset.range(self.size)
+        indices = untuned(tf.data.Dataset.range(self.size))
         return indices.map(self.record, num_parallel_calls=tf.data.AUTOTUNE)
 
 
@@ -72,7 +73,7 @@ class StreamSource:
         self.size = size
         self.objects = objects
         self.masks = masks
-        self._dataset = dataset
+        self._dataset = untuned(dataset)
 
     def first(self, count):
         """The source of the first `count` examples alone."""

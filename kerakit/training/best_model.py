@@ -8,6 +8,7 @@ import keras
 from kerakit.atomic import replaced
 from kerakit.errors import InputError
 from kerakit.training.averages import averages_in
+from kerakit.training.multi_worker import Workers
 
 COMPARE = {"max": lambda new, old: new > old, "min": lambda new, old: new < old}
 
@@ -17,7 +18,8 @@ class BestModel(keras.callbacks.Callback):
 
     `keras.callbacks.ModelCheckpoint` forgets its best figure when a run is resumed,
     and a kill while it writes leaves half a file. Here the best figure is state that
-    a resumed run gets back, and the file is replaced in one step.
+    a resumed run gets back, and the file is replaced in one step. Of several workers the chief
+    writes it.
 
     Args:
         path: File to write, `.keras`.
@@ -47,8 +49,13 @@ class BestModel(keras.callbacks.Callback):
         if self.best is None or COMPARE[self.mode](value, self.best):
             self.best = value
             weights = averages_in(self.model) if self.averaged else contextlib.nullcontext()
-            with replaced(self.path) as file, weights:
-                self.model.save(file)
+            with weights:  # on all workers: they are to stay in step
+                if Workers(self.model).is_chief:
+                    self._write()
+
+    def _write(self):
+        with replaced(self.path) as file:
+            self.model.save(file)
 
     def get_state(self):
         return {"best": self.best}

@@ -7,6 +7,7 @@ import time
 import keras
 
 from kerakit.atomic import replaced
+from kerakit.training.multi_worker import Workers
 
 # Columns that are times, other ones in each run.
 TIMES = ("seconds", "data_wait")
@@ -17,7 +18,7 @@ class EpochLog(keras.callbacks.Callback):
 
     `keras.callbacks.CSVLogger` repeats the rows of an epoch that was logged but not
     yet saved when a run was killed. Here the rows are state: the file is written anew
-    from them, whole, after each epoch.
+    from them, whole, after each epoch. Of several workers the chief writes it.
 
     Args:
         path: File to write, `.csv`.
@@ -40,7 +41,8 @@ class EpochLog(keras.callbacks.Callback):
         row |= {key: float(value) for key, value in (logs or {}).items()}
         row["seconds"] = round(time.perf_counter() - self._start, 3)
         self.rows.append(row)
-        self._write()
+        if Workers(self.model).is_chief:
+            self._write()
 
     def get_state(self):
         return {"rows": self.rows}

@@ -7,8 +7,10 @@ import sys
 import time
 
 import keras
+import tensorflow as tf
 
 from kerakit.callbacks import EarlyStopping
+from kerakit.data.untuned import untuned
 from kerakit.errors import InputError
 from kerakit.training.multi_worker import Workers
 from kerakit.training.one_trace import OneTrace
@@ -81,6 +83,7 @@ def fit(model, batches, *, epochs, state, validation=None, callbacks=(), save_ev
         one_trace = OneTrace(batches)
         with saving_at_sigterm(saving), one_trace.counting(model):
             _train(model, batches, epochs, validation, [one_trace, *callbacks], before)
+        Workers(model).wait_for_each_other()
     return before.progress
 
 
@@ -104,6 +107,8 @@ def _train(model, batches, epochs, validation, callbacks, before):
         with _scope(model):  # on TensorFlow the metrics have no variables before the first step
             model._symbolic_build(data_batch=next(iter(batches.starting_at(0))))
         shown.goes_on = before
+    if isinstance(validation, tf.data.Dataset):
+        validation = untuned(validation)
     workers, count = Workers(model), replicas(model)
     if count > 1:
         _say_who_takes_what(batches, count, workers)
@@ -112,7 +117,7 @@ def _train(model, batches, epochs, validation, callbacks, before):
             validation = workers.own_part(validation)
 
     def part(first, last, *, made=0):
-        source = batches.starting_at(first * steps + made)
+        source = untuned(batches.starting_at(first * steps + made))
         if count == 1:
             source = shown.waiting.measured(source)
         model.fit(

@@ -8,6 +8,8 @@ import numpy as np
 
 # The versions of Keras whose private functions are known to be as `mend_keras` takes them.
 KNOWN = ("3.15.",)
+# Seconds that workers may lie apart where they wait for each other.
+_PATIENCE = 24 * 3600
 
 
 def mend_keras():
@@ -84,6 +86,8 @@ class Workers:
         count: How many there are.
     """
 
+    _waits = 0
+
     def __init__(self, model):
         self.index, self.count, self._strategy = 0, 1, None
         if keras.backend.backend() == "tensorflow":
@@ -139,6 +143,24 @@ class Workers:
         if self.is_chief:
             words.view("uint8")[:length] = np.frombuffer(content, "uint8")
         return self.total(words).tobytes()[:length]
+
+    def wait_for_each_other(self):
+        """Ends when all of them have called it.
+
+        One that leaves while another still reads what they exchanged last is taken for dead there.
+        """
+        if self.count == 1:
+            return
+        if self._strategy is None:
+            from jax.experimental import multihost_utils
+
+            multihost_utils.sync_global_devices("kerakit")
+            return
+        from tensorflow.python.eager import context  # no public name has it
+
+        Workers._waits += 1
+        name = f"kerakit {Workers._waits}"  # each is for one use
+        context.context().wait_at_barrier(name, timeout_in_ms=_PATIENCE * 1000)
 
     def own_part(self, dataset):
         """Of each global batch, (B, ...), this worker's share, as Keras's `fit` takes it.

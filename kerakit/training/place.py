@@ -3,6 +3,8 @@
 import contextlib
 import functools
 
+from kerakit.training.multi_worker import Workers
+from kerakit.training.precision import convolve_as_float32
 from kerakit.training.precision import precision as computing_in
 from kerakit.training.strategy import replicas, strategy, synchronize_batch_normalization
 
@@ -43,6 +45,7 @@ class Place:
             model = self._build()
             if replicas(model) > 1:
                 synchronize_batch_normalization(model)
+        convolve_as_float32(model)
         return model
 
     def plain(self, model):
@@ -56,6 +59,7 @@ class Place:
         if self.precision == "float32" and replicas(model) == 1:
             return model
         weights = model.get_weights()
+        Workers(model).wait_for_each_other()
         model = self._build()
         model.set_weights(weights)
         return model

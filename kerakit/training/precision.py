@@ -1,6 +1,7 @@
 """The precision in which a network is trained."""
 
 import contextlib
+import functools
 
 import keras
 
@@ -26,3 +27,37 @@ def precision(policy):
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def convolve_as_float32(model):
+    """Has the convolutions of a float16 model compute in float32, where TensorFlow has no GPU.
+
+    What comes in, the kernels and what goes out are rounded to float16 as before, and what is
+    between is summed in float32, as a GPU does. TensorFlow's float16 convolutions of a CPU take
+    several times as long, and round the gradients more than once.
+
+    Args:
+        model: `keras.Model`.
+
+    Returns:
+        How many layers that were.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return 0
+    import tensorflow as tf
+
+    if tf.config.list_logical_devices("GPU") + tf.config.list_logical_devices("TPU"):
+        return 0
+    found = [
+        layer
+        for layer in model._flatten_layers()
+        if hasattr(layer, "convolution_op") and layer.compute_dtype == "float16"
+    ]
+    for layer in found:
+        layer.convolution_op = functools.partial(_as_float32, layer.convolution_op)
+    return len(found)
+
+
+def _as_float32(convolution_op, inputs, kernel):
+    inputs, kernel = (keras.ops.cast(x, "float32") for x in (inputs, kernel))
+    return keras.ops.cast(convolution_op(inputs, kernel), "float16")

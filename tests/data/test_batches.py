@@ -45,6 +45,10 @@ def taken(source, count, *, first_step=0, **options):
     return [(x.numpy(), y.numpy()) for x, y in itertools.islice(dataset, count)]
 
 
+def test_evaluation_is_over_when_its_last_batch_is(source):
+    assert evaluation_batches(source, PREPARATION, batch_size=5).options().autotune.enabled is False
+
+
 def test_an_epoch_has_each_example_at_most_once_and_epochs_differ(source):
     made = TrainingBatches(source, PREPARATION, batch_size=5, seed=3)
     assert made.steps_per_epoch == 4

@@ -60,9 +60,6 @@ def main():
         np.savez(path, **{name.replace("/", "|"): value for name, value in weights.items()})
         with open(f"{path}.json", "w") as file:
             json.dump(figures, file)
-    elif keras.backend.backend() == "tensorflow":
-        # One that leaves before the chief is done counts as one that died. JAX waits by itself.
-        sys.stdin.read()
 
 
 def two_devices():

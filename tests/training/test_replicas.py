@@ -29,14 +29,13 @@ def trained(folder, kind, how, floatx, steps, backend="tensorflow"):
             process = subprocess.Popen(
                 [*command, kind, how, floatx, str(steps), str(path)],
                 env={**os.environ, **environment, "KERAS_BACKEND": backend},
-                stdin=subprocess.PIPE,
                 stdout=stack.enter_context(open(place, "w")),
                 stderr=subprocess.STDOUT,
             )
             stack.callback(process.kill)
             processes.append(process)
-        for process in processes:  # the chief first; the others stay until their input is closed
-            process.communicate(timeout=LIMIT)
+        for process in processes:
+            process.wait(timeout=LIMIT)
     assert not any(process.returncode for process in processes), [
         place.read_text()[-3000:] for place in told
     ]
