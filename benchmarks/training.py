@@ -8,7 +8,7 @@ taken over here. In turn, an epoch of `--steps` steps that traces and settles an
 
 - bare: `model.fit` on one batch in memory, again and again, no callbacks;
 - callbacks: `kerakit.training.fit` on that same batch, with all of the run's callbacks, an epoch's
-  end with its logs, states and best model;
+  end with its logs and best model (what states take each run says itself);
 - data: the same on the recipe's own batches, read and augmented.
 
 Validation is left out of the times. Printed are medians, their ratio in steps a second, the

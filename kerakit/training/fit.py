@@ -25,9 +25,9 @@ def fit(model, batches, *, epochs, state, validation=None, callbacks=(), save_ev
     """Trains for `epochs` epochs in all, resuming from `state` where that file is there.
 
     The state is saved inside of epochs too, and at a SIGTERM, as of a machine that is taken
-    away. Batches are a function of the step, so a run that is killed anywhere and started again
-    gives the weights, the log and the decisions of one that was never killed, bit for bit on
-    one CPU.
+    away; one that comes in a validation leaves the state before the epoch's last step. Batches
+    are a function of the step, so a run that is killed anywhere and started again gives the
+    weights, the log and the decisions of one that was never killed, bit for bit on one CPU.
 
     On several replicas, see `strategy`, each takes its equal part of every batch. Compile with
     `weighted_metrics`: the last, short batch of the validation is filled up with rows of weight

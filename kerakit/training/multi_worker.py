@@ -8,6 +8,8 @@ import numpy as np
 
 # The versions of Keras whose private functions are known to be as `mend_keras` takes them.
 KNOWN = ("3.15.",)
+# Bytes that the chief tells at once.
+_PART = 1 << 28
 # Seconds that workers may lie apart where they wait for each other.
 _PATIENCE = 24 * 3600
 
@@ -20,9 +22,14 @@ def mend_keras():
     under MultiWorkerMirroredStrategy: a replica's own part serves as well. And logs, which are
     scalars, are averaged over workers along their first axis, which they have not.
 
+    And each replica decides by its own gradients, before they are added up, whether all are finite
+    and the step of a scaled loss is taken: where one alone overflows, the others wait for it, or
+    take its part. Here it is taken where those of all are finite.
+
     Raises:
         RuntimeError: If this is another version of Keras than those that were looked at.
     """
+    import tensorflow as tf
     from keras.src.backend.tensorflow import trainer
 
     if not keras.__version__.startswith(KNOWN):
@@ -50,6 +57,16 @@ def mend_keras():
         with self.distribute_strategy.scope():
             self._symbolic_build(data_batch=data_batch)
 
+    scaling = keras.optimizers.LossScaleOptimizer
+    own_are_finite = scaling.check_finite
+
+    def check_finite(self, gradients):
+        finite, context = own_are_finite(self, gradients), tf.distribute.get_replica_context()
+        if context is None or context.num_replicas_in_sync == 1:
+            return finite
+        return context.all_reduce("SUM", tf.cast(~finite, "float32")) == 0
+
+    scaling.check_finite = check_finite
     reduce_per_replica.is_mended = True
     trainer.reduce_per_replica = reduce_per_replica
     trainer.TensorFlowTrainer._maybe_symbolic_build = maybe_symbolic_build
@@ -97,7 +114,10 @@ class Workers:
             if isinstance(self._strategy, tf.distribute.MultiWorkerMirroredStrategy):
                 self.index, self.count = place_among_workers()
         elif keras.backend.backend() == "jax" and keras.distribution.distribution() is not None:
-            self.index, self.count = place_among_workers()
+            import jax
+
+            if jax.process_count() > 1:
+                self.index, self.count = place_among_workers()
 
     @property
     def is_chief(self):
@@ -138,11 +158,16 @@ class Workers:
         """
         if self.count == 1:
             return content
-        length = int(self.total([len(content) if self.is_chief else 0])[0])
-        words = np.zeros(-(-length // 4), "int32")
-        if self.is_chief:
-            words.view("uint8")[:length] = np.frombuffer(content, "uint8")
-        return self.total(words).tobytes()[:length]
+        parts, rest = divmod(len(content), _PART) if self.is_chief else (0, 0)
+        parts, rest = (int(number) for number in self.total([parts, rest]))
+        told = []
+        for number, length in enumerate([*[_PART] * parts, rest]):
+            words = np.zeros(-(-length // 4), "int32")
+            if self.is_chief:
+                part = content[number * _PART :][:length]
+                words.view("uint8")[:length] = np.frombuffer(part, "uint8")
+            told.append(self.total(words).tobytes()[:length])
+        return b"".join(told)
 
     def wait_for_each_other(self):
         """Ends when all of them have called it.

@@ -67,7 +67,9 @@ def on_workers(train, config):
         if failed is None:
             return None
         code = workers[failed].returncode
-        if code == PREEMPTED or (failed == 0 and code > 0):
+        if code in (PREEMPTED, -signal.SIGTERM):  # the second: outside of the training
+            raise SystemExit(PREEMPTED)
+        if failed == 0 and code > 0:
             raise SystemExit(code)  # it has said why
         errors.seek(0)
         said = errors.read()[-2000:].strip() if failed else ""

@@ -30,11 +30,12 @@ def precision(policy):
 
 
 def convolve_as_float32(model):
-    """Has the convolutions of a float16 model compute in float32, where TensorFlow has no GPU.
+    """Has the convolutions of a float16 model sum in float32, where TensorFlow has no GPU.
 
     What comes in, the kernels and what goes out are rounded to float16 as before, and what is
     between is summed in float32, as a GPU does. TensorFlow's float16 convolutions of a CPU take
-    several times as long, and round the gradients more than once.
+    several times as long, and round the gradients more than once. Depthwise and transposed ones
+    stay as they are, and those of one frame after the other in `PaddedConv3D`.
 
     Args:
         model: `keras.Model`.

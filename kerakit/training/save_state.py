@@ -56,7 +56,8 @@ class SaveState(keras.callbacks.Callback):
         made = batch + 1
         if made >= self.steps:
             return
-        save, end = self._asked(self._is_due(self.every))
+        # Before the last step it is the last time for as long as the validation takes.
+        save, end = self._asked(self._is_due(0.0 if made == self.steps - 1 else self.every))
         if not save:
             return
         # A loss that is no number ends the run at the epoch's end; nothing of it is to be kept.
@@ -67,7 +68,8 @@ class SaveState(keras.callbacks.Callback):
 
     def on_test_batch_end(self, batch, logs=None):
         # An epoch is not saved between its last step and its figures.
-        if self.told_to_end and self._workers.count == 1:
+        _, end = self._asked(False)
+        if end:
             self._leave(f"in the validation of epoch {self._epoch + 1}")
 
     def on_epoch_end(self, epoch, logs=None):
@@ -76,7 +78,7 @@ class SaveState(keras.callbacks.Callback):
         save, end = self._asked(ends or self._is_due(0.0))
         if save:
             self._save(Progress(epoch + 1, 0, stopped))
-        if end and not ends:
+        if end:
             self._leave(f"after epoch {epoch + 1}")
 
     def _asked(self, due):
@@ -101,6 +103,7 @@ class SaveState(keras.callbacks.Callback):
 
     def _leave(self, where):
         print(f"Ended by SIGTERM {where}; the same command goes on with the run.", flush=True)
+        self._workers.wait_for_each_other()  # the chief may be writing
         raise SystemExit(PREEMPTED)
 
 

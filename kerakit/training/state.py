@@ -178,10 +178,16 @@ def _last_whole(path):
         content, digest = data[:-DIGEST], data[-DIGEST:]
         if hashlib.sha256(content).digest() == digest:
             if damaged:
-                warnings.warn(f"{damaged[0]}; going on from {file.name}.", stacklevel=3)
+                warnings.warn(f"{_damaged(damaged[0])}; going on from {file.name}.", stacklevel=3)
+            for other in damaged:
+                other.unlink()  # the next save would put it in the place of the whole one
             return file, content
-        damaged.append(f"{file} is damaged: its checksum is not that of what it holds")
-    raise InputError(f"{damaged[0]}; remove it to train from the start.")
+        damaged.append(file)
+    raise InputError(f"{_damaged(damaged[0])}; remove it to train from the start.")
+
+
+def _damaged(file):
+    return f"{file} is damaged: its checksum is not that of what it holds"
 
 
 def _figures(model):

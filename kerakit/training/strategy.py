@@ -80,6 +80,10 @@ def _of_tensorflow(name):
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
+    if name == "cpu":
+        if gpus:
+            tf.config.set_visible_devices([], "GPU")
+        return tf.distribute.get_strategy()
     if name == "auto":
         name = _found(place_among_workers()[1] > 1, "TPU_NAME" in os.environ, len(gpus) > 1)
     if name == "multiworker":
@@ -96,9 +100,7 @@ def _of_tensorflow(name):
         return tf.distribute.MirroredStrategy(
             [d.name for d in tf.config.list_logical_devices(kind)]
         )
-    if name == "cpu" and gpus:
-        tf.config.set_visible_devices([], "GPU")
-    return tf.distribute.get_strategy()
+    return tf.distribute.get_strategy()  # one device, a GPU where there is one
 
 
 def _of_tpu(tf):
@@ -114,16 +116,16 @@ def _of_jax(name):
     import jax
 
     workers = place_among_workers()[1] > 1
-    kinds = {device.platform for device in jax.local_devices()} if not workers else {"cpu"}
-    if name == "auto":
-        name = _found(workers, "tpu" in kinds, "gpu" in kinds)
     if name == "multiworker" and not workers:
         raise InputError(_no_workers("KERAS_DISTRIBUTION_NUM_PROCESSES"))
-    if name == "tpu" and "tpu" not in kinds:
-        raise InputError("--devices tpu: there is no TPU to be found.")
-    if workers:
+    if workers and name != "cpu":  # before anything asks JAX for its devices
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
         keras.distribution.initialize()
+    kinds = {device.platform for device in jax.local_devices()}
+    if name == "auto":
+        name = _found(workers, "tpu" in kinds, "gpu" in kinds)
+    if name == "tpu" and "tpu" not in kinds:
+        raise InputError("--devices tpu: there is no TPU to be found.")
     devices = keras.distribution.list_devices("cpu" if name == "cpu" else None)
     if name == "cpu":
         devices = devices[:1]

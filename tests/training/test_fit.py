@@ -111,6 +111,20 @@ def assert_the_same(again, folder, whole):
     assert len(rows(folder)) == 6
 
 
+def test_it_is_over_when_its_last_epoch_is(tmp_path, monkeypatch):
+    """tf.data's tuning would hold the end of `fit` up: see `untuned`."""
+    made, given = make(tmp_path), []
+    original = made.model.fit
+
+    def noted(x, **options):
+        given.extend([x, options["validation_data"]])
+        return original(x, **options)
+
+    monkeypatch.setattr(made.model, "fit", noted)
+    fit(made, tmp_path, epochs=1)
+    assert [dataset.options().autotune.enabled for dataset in given] == [False, False]
+
+
 @pytest.mark.parametrize("killed_at", [1, STEPS - 1, STEPS, 2 * STEPS + 3])
 def test_a_killed_run_goes_on_bit_for_bit(tmp_path, killed_at, whole):
     folder = tmp_path
@@ -169,16 +183,37 @@ def test_the_state_before_is_used_where_the_last_is_damaged(tmp_path, whole, dam
     assert [last.name, before.name] == ["state.ckpt", "state.1.ckpt"]
     damaged(last, damage)
     again = make(tmp_path)
+    if damage == "cut":
+        killed_at_the_next_save(tmp_path)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         fit(again, tmp_path)
     told = [str(warning.message) for warning in told if "damaged" in str(warning.message)]
-    if damage == "gone":  # killed between two renamings
+    if damage in ("gone", "cut"):  # killed between two renamings, or told by the run before
         assert not told
     else:
         assert "state.ckpt is damaged: its checksum" in told[0]
         assert told[0].endswith("going on from state.1.ckpt.")
     assert_the_same(again, tmp_path, whole)
+
+
+def killed_at_the_next_save(folder):
+    """A run that goes on and is killed where its state is to be renamed: the whole one is there."""
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+        warnings.simplefilter("ignore")
+        patch.setattr(os, "replace", _killed_at_state(os.replace))
+        with pytest.raises(KeyboardInterrupt):
+            fit(make(folder), folder)
+    assert [file.name for file in training.states_at(folder / "state.ckpt")] == ["state.1.ckpt"]
+
+
+def _killed_at_state(replace):
+    def killed(source, target):
+        if str(target).endswith("state.ckpt"):
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    return killed
 
 
 def damaged(path, damage):
@@ -260,6 +295,7 @@ def test_a_figure_that_is_not_there_is_named(tmp_path):
 def test_a_damaged_state_is_refused_where_there_is_no_other(tmp_path, damage):
     fit(make(tmp_path), tmp_path, epochs=1, save_every=60)
     damaged(tmp_path / "state.ckpt", damage)
+    (tmp_path / "state.1.ckpt").unlink()
     with pytest.raises(InputError, match="state.ckpt is damaged: its checksum"):
         fit(make(tmp_path), tmp_path)
 

@@ -1,5 +1,7 @@
 """What is refused before any worker starts, and how evaluation batches are filled up."""
 
+import importlib
+import subprocess
 import types
 
 import keras
@@ -9,8 +11,12 @@ import tensorflow as tf
 
 from kerakit import training
 from kerakit.errors import InputError
+from kerakit.training.multi_worker import Workers, mend_keras
 from kerakit.training.on_workers import worker_environments
 from kerakit.training.whole_batches import mean_over_examples
+
+# By name: the package has a function of the same.
+on_workers_module = importlib.import_module("kerakit.training.on_workers")
 
 
 def test_workers_train_on_cpus_that_find_each_other():
@@ -31,6 +37,47 @@ def test_each_worker_is_told_its_place(monkeypatch):
                 context.setenv(name, value)
             assert training.place_among_workers() == (index, 3)
     assert training.place_among_workers() == (0, 1)
+
+
+def test_one_gpu_is_used_unless_the_cpu_is_asked_for(monkeypatch):
+    hidden = []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a GPU"])
+    monkeypatch.setattr(tf.config, "set_visible_devices", lambda *given: hidden.append(given))
+    assert training.strategy("auto").num_replicas_in_sync == 1
+    assert not hidden
+    assert training.strategy("cpu").num_replicas_in_sync == 1
+    assert hidden == [([], "GPU")]
+
+
+def test_a_keras_that_was_not_looked_at_is_refused(monkeypatch):
+    monkeypatch.setattr(keras, "__version__", "3.99.0")
+    with pytest.raises(RuntimeError, match="known to work with Keras 3.15"):
+        mend_keras()
+
+
+@pytest.mark.parametrize("length", [0, 1, 1000, 1001, 2500])
+def test_what_the_chief_tells_comes_whole(length, monkeypatch):
+    """Two workers in one process: the chief's parts are noted, then told to the other."""
+    module = importlib.import_module("kerakit.training.multi_worker")
+    monkeypatch.setattr(module, "_PART", 500)
+    content, said = np.random.default_rng(0).bytes(length), []
+    chief, other = (Workers.__new__(Workers) for _ in range(2))
+    chief.index, other.index, chief.count, other.count = 0, 1, 2, 2
+    chief.total = lambda values: said.append(np.array(values, "int32")) or said[-1]
+    other.total = lambda values: values + said.pop(0)
+    assert chief.from_chief(content) == content
+    assert max(len(one) for one in said) <= 125
+    assert other.from_chief(b"") == content
+
+
+def test_a_worker_that_ends_by_a_sigterm_before_it_trains_ends_all_with_its_code(monkeypatch):
+    ended = types.SimpleNamespace(returncode=-15)
+    monkeypatch.setattr(on_workers_module, "_first_to_fail", lambda workers: 1)
+    monkeypatch.setattr(subprocess, "Popen", lambda *command, **options: ended)
+    config = types.SimpleNamespace(workers=2, devices="auto")
+    with pytest.raises(SystemExit) as code:
+        training.on_workers(print, config)
+    assert code.value.code == 143
 
 
 def test_strategies_that_are_not_there_are_refused(monkeypatch):

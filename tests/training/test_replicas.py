@@ -90,3 +90,16 @@ def test_float32_stays_near_one_process(kind, how, backend, tmp_path):
     _, figures = trained(tmp_path / "long", kind, "one", "float32", 50, backend)
     _, spread_figures = trained(tmp_path / "long", kind, how, "float32", 50, backend)
     assert spread_figures["1"]["loss"] == pytest.approx(figures["1"]["loss"], rel=0.01)
+
+
+def test_where_one_replica_overflows_none_takes_the_step():
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "tests.training.overflow_case"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=LIMIT,
+    )
+    overflow, finite = json.loads(run.stdout.splitlines()[-1])
+    assert overflow == 0.0
+    assert 0.0 < finite < 1.0
