@@ -58,10 +58,26 @@ def main():
         figures[count] = log.rows[0]
         if count == VALIDATION[0]:
             weights = {v.path: keras.ops.convert_to_numpy(v) for v in model.variables}
+    if (kind, keras.backend.backend()) == ("classifier", "tensorflow"):
+        figures |= of_keras(model, held_out(kind, batch, VALIDATION[1]))
     if training.place_among_workers()[0] == 0:
         np.savez(path, **{name.replace("/", "|"): value for name, value in weights.items()})
         with open(f"{path}.json", "w") as file:
             json.dump(figures, file)
+
+
+def of_keras(model, batches):
+    """What Keras's own `evaluate` and `predict` give."""
+    from kerakit import training
+
+    workers = training.Workers(model)
+    whole, _ = training.whole_batches(batches, multiple_of=training.replicas(model))
+    part = workers.own_part(whole)
+    scores = model.predict(workers.own_part(whole.map(lambda images, *_: images)), verbose=0)
+    return {
+        "evaluate": model.evaluate(part, return_dict=True, verbose=0),
+        "predict": {str(i): float(score) for i, score in enumerate(scores.ravel())},
+    }
 
 
 def two_devices():
