@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+import time
 
 import keras
 
@@ -11,15 +12,17 @@ from kerakit.training.averages import averages_in
 from kerakit.training.multi_worker import Workers
 
 COMPARE = {"max": lambda new, old: new > old, "min": lambda new, old: new < old}
+# Of the time, what writing may take: Keras needs half a second for 400 weights.
+SHARE = 0.02
 
 
 class BestModel(keras.callbacks.Callback):
-    """Saves the model whenever the watched figure is better than ever before.
+    """Keeps the model of the epoch with the best figure in a file.
 
     `keras.callbacks.ModelCheckpoint` forgets its best figure when a run is resumed,
-    and a kill while it writes leaves half a file. Here the best figure is state that
-    a resumed run gets back, and the file is replaced in one step. Of several workers the chief
-    writes it.
+    and a kill while it writes leaves half a file. Here the best figure and its weights are state
+    that a resumed run gets back, and the file is replaced in one step: at the end, and before it
+    as often as that takes no more than `SHARE` of the time. Of several workers the chief writes it.
 
     Args:
         path: File to write, `.keras`.
@@ -38,6 +41,8 @@ class BestModel(keras.callbacks.Callback):
         self.mode = mode
         self.averaged = averaged
         self.best = None
+        self._weights, self._is_written = None, True
+        self._last, self._took = time.monotonic(), 0.0
 
     def on_epoch_end(self, epoch, logs=None):
         if self.monitor not in (logs or {}):
@@ -48,17 +53,36 @@ class BestModel(keras.callbacks.Callback):
         value = float(logs[self.monitor])
         if self.best is None or COMPARE[self.mode](value, self.best):
             self.best = value
-            weights = averages_in(self.model) if self.averaged else contextlib.nullcontext()
-            with weights:  # on all workers: they are to stay in step
-                if Workers(self.model).is_chief:
-                    self._write()
+            with averages_in(self.model) if self.averaged else contextlib.nullcontext():
+                self._weights, self._is_written = self.model.get_weights(), False
+        if time.monotonic() - self._last >= self._took / SHARE:
+            self.write(self.model)
 
-    def _write(self):
-        with replaced(self.path) as file:
-            self.model.save(file)
+    def on_train_end(self, logs=None):
+        self.write(self.model)
+
+    def write(self, model):
+        """Writes the best model, if the file has another one.
+
+        Args:
+            model: The model that was trained; its weights are the same afterwards.
+        """
+        if self._is_written:
+            return
+        start, weights = time.monotonic(), model.get_weights()
+        model.set_weights(self._weights)
+        try:
+            if Workers(model).is_chief:
+                with replaced(self.path) as file:
+                    model.save(file)
+        finally:
+            model.set_weights(weights)
+        self._last, self._is_written = time.monotonic(), True
+        self._took = self._last - start
 
     def get_state(self):
-        return {"best": self.best}
+        return {"best": self.best, "weights": self._weights}
 
     def set_state(self, state):
-        self.best = state["best"]
+        self.best, self._weights = state["best"], state["weights"]
+        self._is_written = self._weights is None  # whether the file has them nobody knows

@@ -12,6 +12,7 @@ import tensorflow as tf
 from kerakit.callbacks import EarlyStopping
 from kerakit.data.untuned import untuned
 from kerakit.errors import InputError
+from kerakit.training.best_model import BestModel
 from kerakit.training.multi_worker import Workers
 from kerakit.training.one_trace import OneTrace
 from kerakit.training.save_state import SaveState, saving_at_sigterm
@@ -74,6 +75,8 @@ def fit(model, batches, *, epochs, state, validation=None, callbacks=(), save_ev
         for callback in callbacks:
             if isinstance(callback, EarlyStopping):
                 callback.restore(model)
+            if isinstance(callback, BestModel):
+                callback.write(model)
     else:
         # Last of all, so that what the others decide at an epoch's end is saved.
         saving = SaveState(

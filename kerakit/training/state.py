@@ -232,7 +232,7 @@ def _wide(array):
 def _pack(value, arrays, key):
     """The value with each array moved into `arrays` and named in its place."""
     if isinstance(value, np.ndarray):
-        arrays[key] = value
+        arrays[key] = _wide(value)
         return {"array": key}
     if isinstance(value, dict):
         return {"dict": {k: _pack(v, arrays, f"{key}/{k}") for k, v in value.items()}}

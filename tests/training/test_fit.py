@@ -276,12 +276,31 @@ def test_a_run_that_stopped_early_does_not_start_again(tmp_path):
 
 
 def test_best_model_is_the_one_of_the_best_epoch(whole):
-    made, folder = whole
-    losses = [row["val_loss"] for row in made.log.rows]
-    assert made.best.best == min(losses)
+    assert_the_best_is_there(*whole)
+
+
+def assert_the_best_is_there(made, folder):
+    losses = [float(row["val_loss"]) for row in rows(folder)]
+    assert made.best.best == pytest.approx(min(losses))
     best = keras.saving.load_model(folder / "best.keras")
     figures = best.evaluate(made.validation, return_dict=True, verbose=0)
     assert figures["loss"] == pytest.approx(min(losses), rel=1e-6)
+
+
+def test_a_best_model_that_was_not_written_yet_is_in_the_state(tmp_path):
+    made = make(tmp_path)
+    made.best._took = 1e9  # seconds: not to be spent before the end, where this run is killed
+
+    def killed(logs=None):
+        raise KeyboardInterrupt
+
+    made.best.on_train_end = killed
+    with pytest.raises(KeyboardInterrupt):
+        fit(made, tmp_path)
+    assert not (tmp_path / "best.keras").exists()
+    again = make(tmp_path)
+    fit(again, tmp_path)
+    assert_the_best_is_there(again, tmp_path)
 
 
 def test_a_figure_that_is_not_there_is_named(tmp_path):
