@@ -231,8 +231,8 @@ def _wide(array):
 
 def _pack(value, arrays, key):
     """The value with each array moved into `arrays` and named in its place."""
-    if isinstance(value, np.ndarray):
-        arrays[key] = _wide(value)
+    if isinstance(value, np.ndarray | np.generic):  # a weight of one number is the second
+        arrays[key] = _wide(np.asarray(value))
         return {"array": key}
     if isinstance(value, dict):
         return {"dict": {k: _pack(v, arrays, f"{key}/{k}") for k, v in value.items()}}

@@ -353,6 +353,37 @@ def test_weights_of_16_bits_are_kept_to_the_bit(tmp_path, policy):
         np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
 
 
+class _Counts(keras.layers.Layer):
+    """Has a weight that is one integer, as a detector has."""
+
+    def build(self, shape):
+        self.count = self.add_weight(
+            shape=(), dtype="int32", initializer="zeros", trainable=False, name="count"
+        )
+
+    def call(self, inputs):
+        return inputs
+
+
+def test_the_best_weights_come_back_whatever_their_type(tmp_path):
+    def fitted():
+        model = keras.Sequential(
+            [keras.Input((6,)), keras.layers.Dense(3, dtype="bfloat16"), _Counts()]
+        )
+        model.compile("sgd", loss="mse")
+        best = training.BestModel(tmp_path / "best.keras", monitor="loss", mode="min")
+        state = tmp_path / "state.ckpt"
+        training.fit(model, Batches(), epochs=1, state=state, callbacks=[best])
+        return model.get_weights()
+
+    expected = fitted()
+    (tmp_path / "best.keras").unlink()
+    for one, other in zip(fitted(), expected, strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
+    assert (tmp_path / "best.keras").exists()
+
+
 def test_a_run_that_diverges_ends(tmp_path):
     made = make(tmp_path)
     made.model.compile(keras.optimizers.SGD(1e30), loss="mse", metrics=["mae"])
