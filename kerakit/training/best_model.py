@@ -12,7 +12,7 @@ from kerakit.training.averages import averages_in
 from kerakit.training.multi_worker import Workers
 
 COMPARE = {"max": lambda new, old: new > old, "min": lambda new, old: new < old}
-# Of the time, what writing may take: Keras needs half a second for 400 weights.
+# Of the time, what writing may take: Keras takes long where a model has many layers.
 SHARE = 0.02
 
 
@@ -67,14 +67,13 @@ class BestModel(keras.callbacks.Callback):
         Args:
             model: The model that was trained; its weights are the same afterwards.
         """
-        if self._is_written:
+        if self._is_written or not Workers(model).is_chief:
             return
         start, weights = time.monotonic(), model.get_weights()
         model.set_weights(self._weights)
         try:
-            if Workers(model).is_chief:
-                with replaced(self.path) as file:
-                    model.save(file)
+            with replaced(self.path) as file:
+                model.save(file)
         finally:
             model.set_weights(weights)
         self._last, self._is_written = time.monotonic(), True
