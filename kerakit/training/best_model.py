@@ -13,7 +13,7 @@ from kerakit.training.multi_worker import Workers
 
 COMPARE = {"max": lambda new, old: new > old, "min": lambda new, old: new < old}
 # Of the time, what writing may take: Keras takes long where a model has many layers.
-SHARE = 0.02
+SHARE = 0.01
 
 
 class BestModel(keras.callbacks.Callback):
@@ -43,6 +43,9 @@ class BestModel(keras.callbacks.Callback):
         self.best = None
         self._weights, self._is_written = None, True
         self._last, self._took = time.monotonic(), 0.0
+
+    def on_train_begin(self, logs=None):
+        self._last = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
         if self.monitor not in (logs or {}):

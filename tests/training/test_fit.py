@@ -384,6 +384,32 @@ def test_the_best_weights_come_back_whatever_their_type(tmp_path):
     assert (tmp_path / "best.keras").exists()
 
 
+def test_the_best_model_is_written_as_seldom_as_its_share_of_the_time_asks(tmp_path, monkeypatch):
+    now, written = [0.0], []
+    clock = types.SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr("kerakit.training.best_model.time", clock)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    best = training.BestModel(tmp_path / "best.keras", monitor="loss", mode="min")
+    best.set_model(model)
+
+    def save(file):
+        file.write_text("a model")
+        written.append(now[0])
+        now[0] += 1.0  # of which an epoch's 30 seconds are no hundredth
+
+    model.save = save
+    for _ in range(2):
+        now[0] += 1000.0  # between two trainings: no time of either
+        start = now[0]
+        best.on_train_begin()
+        for epoch in range(6):
+            now[0] = start + 30.0 * (epoch + 1)
+            best.on_epoch_end(epoch, {"loss": -now[0]})
+        best.on_train_end()
+        start_of, written[:] = [moment - start for moment in written], []
+        assert start_of == ([30, 150, 180] if start == 1000 else [120, 180])
+
+
 def test_a_run_that_diverges_ends(tmp_path):
     made = make(tmp_path)
     made.model.compile(keras.optimizers.SGD(1e30), loss="mse", metrics=["mae"])
