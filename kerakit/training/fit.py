@@ -47,8 +47,7 @@ def fit(model, batches, *, epochs, state, validation=None, callbacks=(), save_ev
         save_every: Seconds between two saves inside an epoch. Saving takes 2 % of the time at
             most: where it would take more it is done more seldom. 0: after every step.
 
-    The logs get `data_wait`, the share of an epoch's training time that waited for its batches
-    (of one replica).
+    The logs get `data_wait`, the share of an epoch's training time that waited for its batches.
 
     Returns:
         `Progress` from which this call went on; `Progress()` if it began.
@@ -121,8 +120,9 @@ def _train(model, batches, epochs, validation, callbacks, before):
 
     def part(first, last, *, made=0):
         source = untuned(batches.starting_at(first * steps + made))
-        if count == 1:
-            source = shown.waiting.measured(source)
+        ahead = count > 1 and keras.backend.backend() == "tensorflow"
+        measured = shown.waiting.measured_ahead if ahead else shown.waiting.measured
+        source = measured(source)
         model.fit(
             workers.own_part(source),
             initial_epoch=first,
@@ -194,9 +194,8 @@ class _OneTraining(keras.callbacks.CallbackList):
         super().on_test_begin(logs)
 
     def on_epoch_end(self, epoch, logs=None):
-        if self.waiting.seconds:
-            trained = self._trained or time.perf_counter() - self._start
-            logs["data_wait"] = (self.waiting.seconds - self._waited) / trained
+        trained = self._trained or time.perf_counter() - self._start
+        logs["data_wait"] = (self.waiting.seconds - self._waited) / trained
         self._trained = None
         if self.rows_an_example != 1.0:
             mean_over_examples(logs, self.model, rows_an_example=self.rows_an_example)
@@ -204,8 +203,10 @@ class _OneTraining(keras.callbacks.CallbackList):
 
     def on_train_batch_begin(self, batch, logs=None):
         super().on_train_batch_begin(batch + self._made, logs)
+        self.waiting.step_begins()
 
     def on_train_batch_end(self, batch, logs=None):
+        self.waiting.step_ends()
         super().on_train_batch_end(batch + self._made, logs)
 
 

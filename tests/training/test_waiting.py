@@ -1,5 +1,6 @@
 """Time that a training waits for its batches, beside a source that sleeps."""
 
+import json
 import os
 import subprocess
 import sys
@@ -74,3 +75,65 @@ def test_also_where_operations_are_deterministic():
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
     assert run.stdout.split("] ")[-1].strip() == "True"
+
+
+OF_REPLICAS = """
+import json, time
+import keras, numpy as np, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from kerakit import training
+
+class Batches:
+    steps_per_epoch = 10
+
+    def __init__(self, pause):
+        self.pause = pause
+
+    def starting_at(self, step):
+        def batches():
+            while True:
+                time.sleep(self.pause)
+                yield np.ones((4, 2), "float32"), np.ones((4, 1), "float32")
+
+        shapes = tf.TensorSpec((4, 2)), tf.TensorSpec((4, 1))
+        return tf.data.Dataset.from_generator(batches, output_signature=shapes).prefetch(2)
+
+class Pause(keras.callbacks.Callback):
+    def __init__(self, pause):
+        super().__init__()
+        self.pause = pause
+
+    def on_train_batch_begin(self, batch, logs=None):
+        time.sleep(self.pause)
+
+place = training.Place("mirrored")
+model = place.made(lambda: keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]))
+with place.scope():
+    model.compile("sgd", "mse")
+shares = []
+for of_source, of_step in ((0.2, 0.0), (0.2, 0.1), (0.0, 0.1)):
+    training.fit(
+        model,
+        Batches(of_source),
+        epochs=3,
+        state=f"{of_source}-{of_step}",
+        callbacks=[Pause(of_step)],
+    )
+    shares.append(model.history.history["data_wait"][-1])
+print(json.dumps(shares))
+"""
+
+
+def test_replicas_wait_all_or_half_of_the_time_or_not_at_all(tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-c", OF_REPLICAS],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    all_of_it, half, none = json.loads(run.stdout.splitlines()[-1])
+    assert 0.7 < all_of_it <= 1.0
+    assert half == pytest.approx(0.5, abs=0.15)
+    assert none < 0.1
