@@ -1,5 +1,6 @@
 import csv
 import errno
+import importlib
 import itertools
 import os
 import re
@@ -244,13 +245,42 @@ def test_a_full_disk_loses_nothing_but_the_steps_since(tmp_path, whole, monkeypa
     assert_the_same(again, tmp_path, whole)
 
 
-def test_saving_is_seldom_where_it_would_cost(tmp_path, whole):
-    """60 s and 2 % of the time: of a training of seconds the first epoch and the last are kept."""
-    made = make(tmp_path)
-    fit(made, tmp_path, save_every=60)
-    assert_the_same(made, tmp_path, whole)
+@pytest.mark.parametrize(
+    ("seconds", "moments"),
+    [
+        # Every minute; before the last step of an epoch; at the end of the last one.
+        (0.1, [(0, 60), (0, 99), (1, 59), (1, 99), (2, 0)]),
+        # Of which 2 % are 150 seconds.
+        (3.0, [(0, 60), (2, 0)]),
+    ],
+)
+def test_saving_is_seldom_where_it_would_cost(monkeypatch, seconds, moments):
+    module = importlib.import_module("kerakit.training.save_state")
+    now, saved = [0.0], []
+
+    def save(path, model, *, callbacks, progress):
+        saved.append((progress.epoch, progress.step))
+        now[0] += seconds
+
+    monkeypatch.setattr(module, "time", types.SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(module, "save_state", save)
+    saving = module.SaveState("state", [], steps=100, epochs=2, every=60)
+    model = keras.Sequential()
+    model.stop_training = False
+    saving.set_model(model)
+    saving.on_train_begin()
+    for epoch in range(2):
+        saving.on_epoch_begin(epoch)
+        for batch in range(100):
+            now[0] += 1.0
+            saving.on_train_batch_end(batch)
+        saving.on_epoch_end(epoch)
+    assert saved == moments
+
+
+def test_saving_never_is_refused(tmp_path):
     with pytest.raises(ValueError, match="`save_every` must be at least 0 seconds, got -1"):
-        fit(make(tmp_path), tmp_path / "other", save_every=-1)
+        fit(make(tmp_path), tmp_path, save_every=-1)
 
 
 @pytest.mark.parametrize("restore", [False, True])
@@ -398,7 +428,7 @@ def test_the_best_model_is_written_as_seldom_as_its_share_of_the_time_asks(tmp_p
         now[0] += 1.0  # of which an epoch's 30 seconds are no hundredth
 
     model.save = save
-    for _ in range(2):
+    for moments in ([30, 150, 180], [120, 180]):
         now[0] += 1000.0  # between two trainings: no time of either
         start = now[0]
         best.on_train_begin()
@@ -406,8 +436,8 @@ def test_the_best_model_is_written_as_seldom_as_its_share_of_the_time_asks(tmp_p
             now[0] = start + 30.0 * (epoch + 1)
             best.on_epoch_end(epoch, {"loss": -now[0]})
         best.on_train_end()
-        start_of, written[:] = [moment - start for moment in written], []
-        assert start_of == ([30, 150, 180] if start == 1000 else [120, 180])
+        assert [moment - start for moment in written] == moments
+        written.clear()
 
 
 def test_a_run_that_diverges_ends(tmp_path):
