@@ -112,7 +112,7 @@ class Run:
             *more: Further callbacks of this run.
             keep_best: Whether the model that is trained is the run's, to be kept when best.
         """
-        board = keras.callbacks.TensorBoard(self.folder / "tensorboard", write_graph=False)
+        board = _BoardOfEpochs(self.folder / "tensorboard", write_graph=False)
         asked_for = [
             make(self.settings[name])
             for name, make in BY_SETTING.items()
@@ -216,3 +216,10 @@ def _record_of(folder):
         return {"settings": record["settings"], "data": record["data"]}
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+class _BoardOfEpochs(keras.callbacks.TensorBoard):
+    """Keras's, without the records that it makes of each batch's figures to throw them away."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        super().on_train_batch_end(batch)
