@@ -44,7 +44,7 @@ def fit(model, batches, *, epochs, state, validation=None, callbacks=(), save_ev
         validation: Dataset of validation batches, run after every epoch.
         callbacks: Keras callbacks; those with `get_state()` and `set_state(state)`
             are resumed too, and those with `see(batches)` are shown the batches first.
-        save_every: Seconds between two saves inside an epoch. Saving takes 2 % of the time at
+        save_every: Seconds between two saves inside an epoch. Saving takes 1 % of the time at
             most: where it would take more it is done more seldom. 0: after every step.
 
     The logs get `data_wait`, the share of an epoch's training time that waited for its batches.

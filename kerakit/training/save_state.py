@@ -12,7 +12,7 @@ from kerakit.training.multi_worker import Workers
 from kerakit.training.state import Progress, save_state
 
 # Of the time, what saving may take.
-SHARE = 0.02
+SHARE = 0.01
 # As a shell says that a process ended by SIGTERM.
 PREEMPTED = 128 + signal.SIGTERM
 

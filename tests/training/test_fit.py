@@ -250,7 +250,7 @@ def test_a_full_disk_loses_nothing_but_the_steps_since(tmp_path, whole, monkeypa
     [
         # Every minute; before the last step of an epoch; at the end of the last one.
         (0.1, [(0, 60), (0, 99), (1, 59), (1, 99), (2, 0)]),
-        # Of which 2 % are 150 seconds.
+        # Of 300 seconds 1 %, which are more than there are.
         (3.0, [(0, 60), (2, 0)]),
     ],
 )
