@@ -517,7 +517,7 @@ def test_a_step_that_a_callback_made_anew_is_another(tmp_path):
     fit(made, tmp_path, epochs=4)
 
 
-# Every step; or at the end, and at those of epochs for which 2 % of the time is enough.
+# Every step; or at the end, and at those of epochs for which 1 % of the time is enough.
 @pytest.mark.parametrize(("every", "saves"), [(0, {3 * STEPS}), (60.0, {1, 2, 3})])
 def test_says_what_saving_took(tmp_path, capsys, every, saves):
     fit(make(tmp_path), tmp_path, epochs=3, save_every=every)
