@@ -22,7 +22,7 @@ class BestModel(keras.callbacks.Callback):
     `keras.callbacks.ModelCheckpoint` forgets its best figure when a run is resumed,
     and a kill while it writes leaves half a file. Here the best figure and its weights are state
     that a resumed run gets back, and the file is replaced in one step: at the end, and before it
-    as often as that takes no more than `SHARE` of the time. Of several workers the chief writes it.
+    as often as that takes no more than 1 % of the time. Of several workers the chief writes it.
 
     Args:
         path: File to write, `.keras`.

@@ -168,7 +168,7 @@ class _OneTraining(keras.callbacks.CallbackList):
         super().__init__(*values, **options)
         self.waiting = Waiting()
 
-    _begun, _logs, _made = False, None, 0
+    _begun, _logs, _made, _first = False, None, 0, 0
 
     def on_train_begin(self, logs=None):
         if not self._begun:
@@ -203,10 +203,11 @@ class _OneTraining(keras.callbacks.CallbackList):
 
     def on_train_batch_begin(self, batch, logs=None):
         super().on_train_batch_begin(batch + self._made, logs)
+        self._first = batch
         self.waiting.step_begins()
 
     def on_train_batch_end(self, batch, logs=None):
-        self.waiting.step_ends()
+        self.waiting.step_ends(batch - self._first + 1)
         super().on_train_batch_end(batch + self._made, logs)
 
 

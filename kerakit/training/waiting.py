@@ -14,7 +14,7 @@ class Waiting:
 
     def __init__(self):
         self.seconds = 0.0
-        self._times, self._steps, self._began = {}, 0, 0.0
+        self._times, self._taken, self._began = {}, 0, 0.0
 
     def measured(self, batches):
         """The same batches, where it is the training that asks for them.
@@ -36,10 +36,10 @@ class Waiting:
         `step_begins`, or its batch was asked for, whatever was later.
 
         Args:
-            batches: As in `measured`; each step takes one.
+            batches: As in `measured`.
         """
         times = self._times = {}
-        self._steps = 0
+        self._taken = 0
 
         def note(number, asked):
             times[int(number)] = float(asked), time.perf_counter()
@@ -50,10 +50,17 @@ class Waiting:
     def step_begins(self):
         self._began = time.perf_counter()
 
-    def step_ends(self):
-        asked, there = self._times.pop(self._steps, (0.0, 0.0))
-        self.seconds += max(0.0, there - max(asked, self._began))
-        self._steps += 1
+    def step_ends(self, batches=1):
+        """Adds what a step of batches that were read ahead waited.
+
+        Args:
+            batches: How many it took: a model compiled with `steps_per_execution` takes several.
+        """
+        for _ in range(batches):
+            asked, there = self._times.pop(self._taken, (0.0, 0.0))
+            self.seconds += max(0.0, there - max(asked, self._began))
+            self._began = max(self._began, there)  # for the next one it waits from here
+            self._taken += 1
 
 
 def _noted(batches, note):

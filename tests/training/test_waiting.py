@@ -52,6 +52,17 @@ def test_half_of_a_pause_is_waited_where_the_model_takes_the_other():
     assert waiting.seconds == pytest.approx(COUNT * 0.03, rel=0.35)
 
 
+def test_a_step_of_two_batches_waits_for_both():
+    waiting = Waiting()
+    batches = iter(waiting.measured_ahead(numbers(pause=0.05)))
+    start = time.monotonic()
+    for _ in range(COUNT // 2):
+        waiting.step_begins()
+        next(batches), next(batches)
+        waiting.step_ends(batches=2)
+    assert COUNT * 0.05 * 0.9 <= waiting.seconds <= time.monotonic() - start
+
+
 def test_batches_are_left_as_they_are():
     batches = numbers(pause=0.0)
     waiting = Waiting()
